@@ -1,0 +1,36 @@
+// Whose statements a session runs: a client's, which are the cluster's, or a router's, which are for
+// this node's own buckets.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "teamscale/postgres/boundary/server.h"
+
+namespace teamscale {
+
+enum class Scope {
+  kCluster,  // statements on sharded tables are routed
+  kLocal,    // statements see this node's buckets only
+};
+
+// Defines teamscale.scope. Called once by _PG_init.
+void InitNodeSession();
+
+// The scope of a statement that is planned or executed now. Local when teamscale.scope = local; or
+// when this is a node's session and the statement is the one that the router sent, not one that a
+// trigger or function runs within it.
+Scope CurrentScope();
+
+// Whether this connection has proved to be a node's. Such a session opens no connections itself.
+bool InNodeSession();
+
+// Brackets code that PostgreSQL runs within a statement: the executor and utility hooks call Enter
+// before they hand on and Leave in PG_FINALLY, with what Enter gave.
+int EnterNestedExecution();
+void LeaveNestedExecution(int level);
+
+// The answer to another node's challenge (HMAC-SHA-256 under the cluster's secret). Raises.
+std::string AnswerNodeChallenge(std::string_view challenge);
+
+}  // namespace teamscale
