@@ -1,8 +1,21 @@
 #include "teamscale/postgres/boundary/server.h"
+#include "teamscale/postgres/cluster/boot.h"
+#include "teamscale/postgres/cluster/catalog.h"
+#include "teamscale/postgres/cluster/map.h"
+#include "teamscale/postgres/cluster/node_secret.h"
+#include "teamscale/postgres/cluster/node_session.h"
+#include "teamscale/postgres/sharding/key_router.h"
 
 extern "C" {
 PG_MODULE_MAGIC;
 PGDLLEXPORT void _PG_init(void);
 }
 
-void _PG_init(void) {}
+void _PG_init(void) {
+  teamscale::InitBoot();
+  teamscale::InitCatalog();
+  teamscale::InitShardMap();
+  teamscale::InitNodeSecret();
+  teamscale::InitNodeSession();
+  teamscale::InitKeyRouter();
+}

@@ -56,8 +56,10 @@ ShardMap::ShardMap(std::int64_t epoch, NodeId local_node, std::vector<Node> node
       if (place == index.moduli.end() || *place != bucket.modulus)
         index.moduli.insert(place, bucket.modulus);
     } else {
-      for (std::uint32_t v = 0; v < bucket.value_hashes.size(); ++v)
-        index.by_value[bucket.value_hashes[v]].push_back({i, v});
+      if (bucket.values.size() != bucket.value_hashes.size())
+        throw std::invalid_argument("a list bucket's values and their hashes differ in number");
+      for (std::size_t v = 0; v < bucket.value_hashes.size(); ++v)
+        index.by_value[bucket.value_hashes[v]].push_back({&bucket, v});
     }
   }
   for (std::uint32_t i = 0; i < tables_.size(); ++i) {
@@ -98,18 +100,13 @@ const Bucket* ShardMap::FindHashBucket(GroupId group, std::uint64_t row_hash) co
   return nullptr;
 }
 
-const Bucket* ShardMap::FindListBucket(
-    GroupId group, std::uint64_t value_hash,
-    const std::function<bool(const Bucket&, std::size_t)>& is_equal) const {
+std::span<const ListCandidate> ShardMap::FindListCandidates(GroupId group,
+                                                            std::uint64_t value_hash) const {
   auto found = groups_.find(group);
-  if (found == groups_.end()) return nullptr;
-  auto entries = found->second.by_value.find(value_hash);
-  if (entries == found->second.by_value.end()) return nullptr;
-  for (const ListEntry& entry : entries->second) {
-    const Bucket& bucket = buckets_[entry.bucket];
-    if (is_equal(bucket, entry.value)) return &bucket;
-  }
-  return nullptr;
+  if (found == groups_.end()) return {};
+  auto candidates = found->second.by_value.find(value_hash);
+  if (candidates == found->second.by_value.end()) return {};
+  return candidates->second;
 }
 
 }  // namespace teamscale::core

@@ -6,8 +6,9 @@
 #pragma once
 
 #include <boost/unordered/unordered_flat_map.hpp>
+#include <cstddef>
 #include <cstdint>
-#include <functional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -32,15 +33,22 @@ struct Node {
   NodeState state = NodeState::kActive;
 };
 
-// A hash bucket has modulus and remainder; a list bucket has the values that it holds, by the
-// extended hash of each (see bucket_hash.h) in the order of the catalog.
+// A hash bucket has modulus and remainder. A list bucket has the values that it holds, in their
+// text form, and the extended hash of each (see bucket_hash.h) in the same order.
 struct Bucket {
   BucketId id = 0;
   GroupId group = 0;
   NodeId node = 0;
   std::uint32_t modulus = 0;
   std::uint32_t remainder = 0;
+  std::vector<std::string> values;
   std::vector<std::uint64_t> value_hashes;
+};
+
+// A place in a list bucket where a value with a given hash may stand.
+struct ListCandidate {
+  const Bucket* bucket = nullptr;
+  std::size_t value = 0;  // index into its values
 };
 
 struct Group {
@@ -63,9 +71,9 @@ class ShardMap {
 
   std::int64_t epoch() const { return epoch_; }
   NodeId local_node() const { return local_node_; }
-  const std::vector<Node>& nodes() const { return nodes_; }          // by id
-  const std::vector<Bucket>& buckets() const { return buckets_; }    // by id
-  const std::vector<Table>& tables() const { return tables_; }       // by id
+  const std::vector<Node>& nodes() const { return nodes_; }        // by id
+  const std::vector<Bucket>& buckets() const { return buckets_; }  // by id
+  const std::vector<Table>& tables() const { return tables_; }     // by id
 
   const Node* FindNode(NodeId id) const;
   const Node* FindNode(std::string_view name) const;
@@ -75,21 +83,15 @@ class ShardMap {
 
   // The hash bucket of a row hash, or null when no bucket covers it.
   const Bucket* FindHashBucket(GroupId group, std::uint64_t row_hash) const;
-  // The list bucket that holds the value with this extended hash for which is_equal(bucket, i) says
-  // that the bucket's i-th value is the one; null when the value is not placed.
-  const Bucket* FindListBucket(GroupId group, std::uint64_t value_hash,
-                               const std::function<bool(const Bucket&, std::size_t)>& is_equal) const;
+  // Where the list value with this extended hash may be placed; the caller compares the values.
+  std::span<const ListCandidate> FindListCandidates(GroupId group, std::uint64_t value_hash) const;
 
  private:
-  struct ListEntry {
-    std::uint32_t bucket;  // index into buckets_
-    std::uint32_t value;   // index into its values
-  };
   struct GroupIndex {
     Group group;
     std::vector<std::uint32_t> moduli;  // distinct, ascending
     boost::unordered_flat_map<std::uint64_t, std::uint32_t> by_remainder;
-    boost::unordered_flat_map<std::uint64_t, std::vector<ListEntry>> by_value;
+    boost::unordered_flat_map<std::uint64_t, std::vector<ListCandidate>> by_value;
   };
 
   std::int64_t epoch_;

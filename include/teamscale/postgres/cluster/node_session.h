@@ -1,9 +1,6 @@
-// Whose statements a session runs: a client's, which are the cluster's, or a router's, which are for
-// this node's own buckets.
+// Whose statements a session runs: a client's, which are the cluster's, or a router's, which are
+// for this node's own buckets.
 #pragma once
-
-#include <string>
-#include <string_view>
 
 #include "teamscale/postgres/boundary/server.h"
 
@@ -30,7 +27,8 @@ bool InNodeSession();
 int EnterNestedExecution();
 void LeaveNestedExecution(int level);
 
-// The answer to another node's challenge (HMAC-SHA-256 under the cluster's secret). Raises.
-std::string AnswerNodeChallenge(std::string_view challenge);
+// The answer to another node's challenge (HMAC-SHA-256 under the cluster's secret). Plain dialect;
+// raises when this database does not have the secret.
+bytea* AnswerNodeChallenge(const bytea* challenge);
 
 }  // namespace teamscale

@@ -1,0 +1,79 @@
+#include "teamscale/postgres/cluster/node_secret.h"
+
+#include <cstring>
+
+#include "teamscale/postgres/cluster/catalog.h"
+
+extern "C" {
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "common/hmac.h"
+#include "common/sha2.h"
+#include "executor/executor.h"
+#include "nodes/parsenodes.h"
+#include "utils/rel.h"
+}
+
+namespace teamscale {
+
+namespace {
+
+ExecutorCheckPerms_hook_type previous_check_permissions = nullptr;
+
+// No SQL reads the secret back: not even a superuser's, a dump's or pg_read_all_data's.
+bool RefuseToReadSecret(List* range_table, bool raise) {
+  Oid secret = InvalidOid;
+  ListCell* cell;
+  foreach (cell, range_table) {
+    auto* entry = lfirst_node(RangeTblEntry, cell);
+    if (entry->rtekind != RTE_RELATION || (entry->requiredPerms & ~ACL_INSERT) == 0) continue;
+    if (!OidIsValid(secret)) secret = CatalogRelation(CatalogTable::kNodeSecret);
+    if (!OidIsValid(secret)) break;
+    if (entry->relid != secret) continue;
+    if (!raise) return false;
+    ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+                    errmsg("permission denied for the cluster's secret"),
+                    errdetail("It proves that a connection is a node's, and no SQL reads it.")));
+  }
+  return previous_check_permissions ? previous_check_permissions(range_table, raise) : true;
+}
+
+bytea* ReadSecret() {
+  Relation relation = table_open(CatalogRelation(CatalogTable::kNodeSecret), AccessShareLock);
+  SysScanDesc scan = systable_beginscan(relation, InvalidOid, false, nullptr, 0, nullptr);
+  bytea* secret = nullptr;
+  if (HeapTuple tuple = systable_getnext(scan)) {
+    bool is_null;
+    secret = DatumGetByteaPCopy(heap_getattr(tuple, 2, RelationGetDescr(relation), &is_null));
+  }
+  systable_endscan(scan);
+  table_close(relation, AccessShareLock);
+  return secret;
+}
+
+}  // namespace
+
+void InitNodeSecret() {
+  previous_check_permissions = ExecutorCheckPerms_hook;
+  ExecutorCheckPerms_hook = RefuseToReadSecret;
+}
+
+bool AuthenticateWithSecret(const char* message, std::size_t length, unsigned char* code) {
+  static_assert(kAuthenticationCodeLength == PG_SHA256_DIGEST_LENGTH);
+  bytea* secret = ReadSecret();
+  if (!secret) return false;
+  pg_hmac_ctx* context = pg_hmac_create(PG_SHA256);
+  bool failed = !context ||
+                pg_hmac_init(context, reinterpret_cast<uint8*>(VARDATA_ANY(secret)),
+                             VARSIZE_ANY_EXHDR(secret)) < 0 ||
+                pg_hmac_update(context, reinterpret_cast<const uint8*>(message), length) < 0 ||
+                pg_hmac_final(context, code, kAuthenticationCodeLength) < 0;
+  if (context) pg_hmac_free(context);
+  explicit_bzero(VARDATA_ANY(secret), VARSIZE_ANY_EXHDR(secret));
+  if (failed)
+    ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not compute an HMAC")));
+  return true;
+}
+
+}  // namespace teamscale

@@ -1,0 +1,113 @@
+#include "teamscale/postgres/cluster/node_session.h"
+
+#include <cstring>
+
+#include "teamscale/postgres/boundary/sql_function.h"
+#include "teamscale/postgres/cluster/node_secret.h"
+
+extern "C" {
+#include "access/xact.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/plancache.h"
+}
+
+namespace teamscale {
+
+namespace {
+
+constexpr std::size_t kChallengeLength = 32;
+
+const config_enum_entry kScopes[] = {
+    {"cluster", static_cast<int>(Scope::kCluster), false},
+    {"local", static_cast<int>(Scope::kLocal), false},
+    {nullptr, 0, false},
+};
+
+int scope_setting = static_cast<int>(Scope::kCluster);
+int nesting = 0;
+
+struct NodeSession {
+  bool challenge_open;
+  char challenge[kChallengeLength];
+  bool proved;
+  int32 router;
+};
+NodeSession session;
+
+// A plan made in one scope is wrong in the other.
+void OnScopeAssigned(int new_value, void*) {
+  if (new_value != scope_setting) ResetPlanCache();
+}
+
+void OnTransactionEnd(XactEvent event, void*) {
+  if (event == XACT_EVENT_ABORT) nesting = 0;
+}
+
+}  // namespace
+
+void InitNodeSession() {
+  DefineCustomEnumVariable(
+      "teamscale.scope", "What statements on sharded tables see: the cluster or this node only.",
+      "\"local\" shows the rows of one node on purpose; only superusers may write under it.",
+      &scope_setting, static_cast<int>(Scope::kCluster), kScopes, PGC_USERSET, 0, nullptr,
+      OnScopeAssigned, nullptr);
+  RegisterXactCallback(OnTransactionEnd, nullptr);
+}
+
+Scope CurrentScope() {
+  if (scope_setting == static_cast<int>(Scope::kLocal)) return Scope::kLocal;
+  return session.proved && nesting == 0 ? Scope::kLocal : Scope::kCluster;
+}
+
+bool InNodeSession() { return session.proved; }
+
+int EnterNestedExecution() { return nesting++; }
+
+void LeaveNestedExecution(int level) { nesting = level; }
+
+bytea* AnswerNodeChallenge(const bytea* challenge) {
+  auto* answer = static_cast<bytea*>(palloc(VARHDRSZ + kAuthenticationCodeLength));
+  SET_VARSIZE(answer, VARHDRSZ + kAuthenticationCodeLength);
+  if (!AuthenticateWithSecret(VARDATA_ANY(challenge), VARSIZE_ANY_EXHDR(challenge),
+                              reinterpret_cast<unsigned char*>(VARDATA(answer))))
+    ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                    errmsg("this database does not have the cluster's secret"),
+                    errdetail("A database restored from a dump is a copy of a node, not the node."),
+                    errhint("Call teamscale.enable_node() for it on an active node.")));
+  return answer;
+}
+
+}  // namespace teamscale
+
+TEAMSCALE_SQL_FUNCTION(teamscale_node_challenge) {
+  using namespace teamscale;
+  if (!pg_strong_random(session.challenge, kChallengeLength))
+    ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not draw a challenge")));
+  session.challenge_open = true;
+  auto* challenge = static_cast<bytea*>(palloc(VARHDRSZ + kChallengeLength));
+  SET_VARSIZE(challenge, VARHDRSZ + kChallengeLength);
+  std::memcpy(VARDATA(challenge), session.challenge, kChallengeLength);
+  PG_RETURN_BYTEA_P(challenge);
+}
+
+TEAMSCALE_SQL_FUNCTION(teamscale_open_node_session) {
+  using namespace teamscale;
+  const bytea* answer = PG_GETARG_BYTEA_PP(0);
+  unsigned char expected[kAuthenticationCodeLength];
+  // A challenge is good for one answer.
+  bool open = session.challenge_open;
+  session.challenge_open = false;
+  if (!open || !AuthenticateWithSecret(session.challenge, kChallengeLength, expected) ||
+      VARSIZE_ANY_EXHDR(answer) != kAuthenticationCodeLength ||
+      timingsafe_bcmp(VARDATA_ANY(answer), expected, kAuthenticationCodeLength) != 0)
+    ereport(ERROR, (errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
+                    errmsg("this connection did not prove to be a node's"),
+                    errdetail("The answer to the challenge is wrong: the databases do not share a "
+                              "cluster's secret."),
+                    errhint("A copy of a node becomes one only by teamscale.enable_node().")));
+  session.proved = true;
+  session.router = PG_GETARG_INT32(1);
+  PG_RETURN_VOID();
+}
