@@ -267,5 +267,5 @@ void InvalidateShardMap(Oid relation) {
 
 TEAMSCALE_SQL_FUNCTION(teamscale_invalidate_map) {
   teamscale::InvalidateShardMap(InvalidOid);
-  PG_RETURN_NULL();
+  PG_RETURN_POINTER(nullptr);
 }
