@@ -4,7 +4,7 @@
 // Of one transaction there is one connection per node and user; it is opened, or taken from the
 // backend's cache, at the first use, joins the transaction (BEGIN, savepoints, settings, in one
 // flight with the statement) and takes part in its commit. An error of the remote server is thrown
-// as a PostgresError with its SQLSTATE, message, DETAIL, HINT, schema, table, column, data type and
+// as a RemoteError with its SQLSTATE, message, DETAIL, HINT, schema, table, column, data type and
 // constraint names, and a CONTEXT that names the node.
 #pragma once
 
@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "teamscale/core/sharding/shard_map.h"
+#include "teamscale/postgres/boundary/guard.h"
 #include "teamscale/postgres/boundary/server.h"
 
 extern "C" {
@@ -22,6 +23,16 @@ extern "C" {
 }
 
 namespace teamscale {
+
+// An error that a node answered with, or the loss of its connection.
+class RemoteError : public PostgresError {
+ public:
+  RemoteError(core::NodeId node, ErrorData* data) noexcept : PostgresError(data), node_(node) {}
+  core::NodeId node() const noexcept { return node_; }
+
+ private:
+  core::NodeId node_;
+};
 
 struct RemoteParameter {
   Oid type = InvalidOid;  // the remote's OID; InvalidOid lets the remote infer it from the text
