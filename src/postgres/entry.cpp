@@ -4,7 +4,9 @@
 #include "teamscale/postgres/cluster/map.h"
 #include "teamscale/postgres/cluster/node_secret.h"
 #include "teamscale/postgres/cluster/node_session.h"
+#include "teamscale/postgres/sharding/ddl_guard.h"
 #include "teamscale/postgres/sharding/key_router.h"
+#include "teamscale/postgres/sharding/utility_hook.h"
 
 extern "C" {
 PG_MODULE_MAGIC;
@@ -18,4 +20,6 @@ void _PG_init(void) {
   teamscale::InitNodeSecret();
   teamscale::InitNodeSession();
   teamscale::InitKeyRouter();
+  teamscale::InitDdlGuard();
+  teamscale::InitUtilityHook();
 }

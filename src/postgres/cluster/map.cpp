@@ -115,9 +115,19 @@ struct RawCatalog {
   List* tables;
 };
 
+// False also while DROP EXTENSION takes the tables away one by one.
+bool HasCatalog() {
+  for (int i = 0; i < static_cast<int>(CatalogTable::kCount); ++i) {
+    Oid relation = CatalogRelation(static_cast<CatalogTable>(i));
+    if (!OidIsValid(relation) || !SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relation)))
+      return false;
+  }
+  return true;
+}
+
 // Null when this database is no node of a cluster.
 RawCatalog* ReadCatalog() {
-  if (!OidIsValid(CatalogRelation(CatalogTable::kNodeSecret))) return nullptr;
+  if (!HasCatalog()) return nullptr;
   List* cluster = ReadTable(CatalogTable::kCluster);
   List* local_node = ReadTable(CatalogTable::kLocalNode);
   if (cluster == NIL || local_node == NIL) return nullptr;

@@ -1,6 +1,7 @@
 #include "teamscale/postgres/cluster/node_session.h"
 
 #include <cstring>
+#include <utility>
 
 #include "teamscale/postgres/boundary/sql_function.h"
 #include "teamscale/postgres/cluster/node_secret.h"
@@ -27,6 +28,9 @@ const config_enum_entry kScopes[] = {
 
 int scope_setting = static_cast<int>(Scope::kCluster);
 int nesting = 0;
+// The nesting at which statements are this node's share of one that went to several nodes.
+constexpr int kNoLevel = -1;
+int local_statement_level = kNoLevel;
 
 struct NodeSession {
   bool challenge_open;
@@ -42,7 +46,9 @@ void OnScopeAssigned(int new_value, void*) {
 }
 
 void OnTransactionEnd(XactEvent event, void*) {
-  if (event == XACT_EVENT_ABORT) nesting = 0;
+  if (event != XACT_EVENT_ABORT) return;
+  nesting = 0;
+  local_statement_level = kNoLevel;
 }
 
 }  // namespace
@@ -58,8 +64,15 @@ void InitNodeSession() {
 
 Scope CurrentScope() {
   if (scope_setting == static_cast<int>(Scope::kLocal)) return Scope::kLocal;
+  if (InLocalStatement()) return Scope::kLocal;
   return session.proved && nesting == 0 ? Scope::kLocal : Scope::kCluster;
 }
+
+int EnterLocalStatement() { return std::exchange(local_statement_level, nesting); }
+
+void LeaveLocalStatement(int previous) { local_statement_level = previous; }
+
+bool InLocalStatement() { return local_statement_level == nesting; }
 
 bool InNodeSession() { return session.proved; }
 

@@ -27,6 +27,13 @@ bool InNodeSession();
 int EnterNestedExecution();
 void LeaveNestedExecution(int level);
 
+// Brackets this node's own share of a statement that is sent to several nodes: until Leave, the
+// statement is local in scope, as it is in the sessions of the other nodes, and what triggers and
+// functions run nested within it is not. Leave takes what Enter gave, in PG_FINALLY.
+int EnterLocalStatement();
+void LeaveLocalStatement(int previous);
+bool InLocalStatement();
+
 // The answer to another node's challenge (HMAC-SHA-256 under the cluster's secret). Plain dialect;
 // raises when this database does not have the secret.
 bytea* AnswerNodeChallenge(const bytea* challenge);

@@ -1,0 +1,247 @@
+#include "teamscale/postgres/sharding/ddl_guard.h"
+
+#include <utility>
+
+#include "teamscale/postgres/cluster/catalog.h"
+#include "teamscale/postgres/cluster/map.h"
+#include "teamscale/postgres/cluster/node_session.h"
+
+extern "C" {
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/transam.h"
+#include "access/xact.h"
+#include "catalog/index.h"
+#include "catalog/objectaccess.h"
+#include "catalog/partition.h"
+#include "catalog/pg_attrdef.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_constraint.h"
+#include "catalog/pg_policy.h"
+#include "catalog/pg_rewrite.h"
+#include "catalog/pg_statistic_ext.h"
+#include "catalog/pg_trigger.h"
+#include "commands/extension.h"
+#include "miscadmin.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+}
+
+namespace teamscale {
+
+namespace {
+
+// How many commands are running within each other.
+int command_depth = 0;
+constexpr DdlRight kNoRight = {-1, false};
+DdlRight granted = kNoRight;
+object_access_hook_type previous_object_access = nullptr;
+
+void OnTransactionEnd(XactEvent event, void*) {
+  if (event != XACT_EVENT_ABORT) return;
+  command_depth = 0;
+  granted = kNoRight;
+}
+
+// A catalog whose rows belong to a relation: which column says to which, and for a foreign key also
+// which relation it references.
+struct Part {
+  Oid catalog;
+  Oid oid_index;
+  AttrNumber oid;
+  AttrNumber relation;
+  AttrNumber referenced;
+};
+
+constexpr Part kParts[] = {
+    {TriggerRelationId, TriggerOidIndexId, Anum_pg_trigger_oid, Anum_pg_trigger_tgrelid, 0},
+    {PolicyRelationId, PolicyOidIndexId, Anum_pg_policy_oid, Anum_pg_policy_polrelid, 0},
+    {ConstraintRelationId, ConstraintOidIndexId, Anum_pg_constraint_oid,
+     Anum_pg_constraint_conrelid, Anum_pg_constraint_confrelid},
+    {AttrDefaultRelationId, AttrDefaultOidIndexId, Anum_pg_attrdef_oid, Anum_pg_attrdef_adrelid, 0},
+    {RewriteRelationId, RewriteOidIndexId, Anum_pg_rewrite_oid, Anum_pg_rewrite_ev_class, 0},
+    {StatisticExtRelationId, StatisticExtOidIndexId, Anum_pg_statistic_ext_oid,
+     Anum_pg_statistic_ext_stxrelid, 0},
+};
+
+const Part* FindPart(Oid catalog) {
+  for (const Part& part : kParts)
+    if (part.catalog == catalog) return &part;
+  return nullptr;
+}
+
+Oid ReadOid(HeapTuple tuple, Relation catalog, AttrNumber attribute) {
+  if (attribute == 0) return InvalidOid;
+  bool is_null;
+  Datum value = heap_getattr(tuple, attribute, RelationGetDescr(catalog), &is_null);
+  return is_null ? InvalidOid : DatumGetObjectId(value);
+}
+
+// Columns, and what hangs on a leaf, count as changes of the sharded table itself.
+void CheckPartOfRelation(Oid relation) {
+  if (const core::Table* table = ShardedTableOf(relation))
+    CheckChange(table->relation, Change::kDefinition);
+}
+
+// Checks the relations of a part of a relation. The part's row may have been written by the current
+// command.
+void CheckPart(const Part* part, Oid object) {
+  Relation catalog = table_open(part->catalog, AccessShareLock);
+  ScanKeyData key;
+  ScanKeyInit(&key, part->oid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(object));
+  SysScanDesc scan = systable_beginscan(catalog, part->oid_index, true, SnapshotSelf, 1, &key);
+  Oid relation = InvalidOid, referenced = InvalidOid;
+  if (HeapTuple tuple = systable_getnext(scan); HeapTupleIsValid(tuple)) {
+    relation = ReadOid(tuple, catalog, part->relation);
+    referenced = ReadOid(tuple, catalog, part->referenced);
+  }
+  systable_endscan(scan);
+  table_close(catalog, AccessShareLock);
+  if (OidIsValid(relation)) CheckPartOfRelation(relation);
+  if (OidIsValid(referenced)) CheckChange(referenced, Change::kReference);
+}
+
+// The catalog's tables go before the extension that they belong to.
+void CheckCatalogDrop(Oid relation, const core::ShardMap* map) {
+  if (!IsCatalogRelation(relation)) return;
+  ereport(ERROR,
+          (errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
+           errmsg("extension \"teamscale\" cannot be dropped while a table is sharded"),
+           errdetail("\"%s\" is a sharded table.", get_rel_name(map->tables().front().relation)),
+           errhint("Call teamscale.undistribute_table() for each sharded table first.")));
+}
+
+void CheckAccess(ObjectAccessType access, Oid catalog, Oid object, int sub_object) {
+  if (access == OAT_TRUNCATE) {
+    CheckChange(object, Change::kTruncate);
+  } else if (const Part* part = FindPart(catalog)) {
+    CheckPart(part, object);
+  } else if (catalog == RelationRelationId) {
+    if (access == OAT_DROP) CheckCatalogDrop(object, CurrentShardMap());
+    if (access == OAT_DROP && sub_object == 0)
+      CheckChange(object, Change::kDrop);
+    else
+      CheckPartOfRelation(object);
+  }
+}
+
+bool IsOfInterest(ObjectAccessType access, const void* argument) {
+  switch (access) {
+    case OAT_DROP:
+    case OAT_POST_CREATE:
+    case OAT_TRUNCATE:
+      return true;
+    case OAT_POST_ALTER:
+      return !argument || !static_cast<const ObjectAccessPostAlter*>(argument)->is_internal;
+    default:
+      return false;
+  }
+}
+
+void ObjectAccess(ObjectAccessType access, Oid catalog, Oid object, int sub_object,
+                  void* argument) {
+  if (previous_object_access) previous_object_access(access, catalog, object, sub_object, argument);
+  if (!IsOfInterest(access, argument) || object < FirstNormalObjectId || !IsTransactionState())
+    return;
+  if (const core::ShardMap* map = CurrentShardMap(); map && !map->tables().empty())
+    CheckAccess(access, catalog, object, sub_object);
+}
+
+[[noreturn]] void RefuseParent(const char* name, Change change) {
+  switch (change) {
+    case Change::kDefinition:
+      ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                      errmsg("sharded table \"%s\" cannot be changed on one node alone", name),
+                      errhint("Pass the command to teamscale.run_on_all_nodes().")));
+      break;
+    case Change::kDrop:
+      ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                      errmsg("sharded table \"%s\" cannot be dropped by this command", name),
+                      errhint("Drop it by DROP TABLE, or call teamscale.undistribute_table(), "
+                              "first.")));
+      break;
+    case Change::kTruncate:
+      ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                      errmsg("sharded table \"%s\" cannot be truncated by this command", name),
+                      errhint("Name it in the TRUNCATE command.")));
+      break;
+    case Change::kReference:
+      ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                      errmsg("a foreign key cannot reference sharded table \"%s\" from here", name),
+                      errdetail("Only tables that are colocated with it can reference it."),
+                      errhint("Distribute the referencing table with teamscale.distribute_table() "
+                              "first, and add the key with teamscale.run_on_all_nodes().")));
+      break;
+  }
+  pg_unreachable();
+}
+
+}  // namespace
+
+void InitDdlGuard() {
+  RegisterXactCallback(OnTransactionEnd, nullptr);
+  previous_object_access = object_access_hook;
+  object_access_hook = ObjectAccess;
+}
+
+DdlRight EnterOwnDdl() { return std::exchange(granted, DdlRight{command_depth + 1, true}); }
+
+void LeaveOwnDdl(DdlRight previous) { granted = previous; }
+
+int EnterCommand() { return command_depth++; }
+
+void LeaveCommand(int previous) { command_depth = previous; }
+
+DdlRight GrantDdlToCommand(bool drop) {
+  return std::exchange(granted, DdlRight{command_depth, drop});
+}
+
+bool MayChangeHere() {
+  if (command_depth <= granted.depth || creating_extension) return true;
+  if (CurrentScope() == Scope::kCluster) return false;
+  return InNodeSession() || InLocalStatement() || superuser();
+}
+
+const core::Table* ShardedTableOf(Oid relation) {
+  const core::ShardMap* map = CurrentShardMap();
+  if (!map || map->tables().empty()) return nullptr;
+  if (const core::Table* table = map->FindTable(relation)) return table;
+  char kind = get_rel_relkind(relation);
+  if (kind == RELKIND_INDEX || kind == RELKIND_PARTITIONED_INDEX) {
+    relation = IndexGetRelation(relation, true);
+    if (const core::Table* table = map->FindTable(relation)) return table;
+  }
+  if (!OidIsValid(relation) || !get_rel_relispartition(relation)) return nullptr;
+  ListCell* cell;
+  foreach (cell, get_partition_ancestors(relation))
+    if (const core::Table* table = map->FindTable(lfirst_oid(cell))) return table;
+  return nullptr;
+}
+
+void CheckChange(Oid relation, Change change) {
+  const core::Table* table = ShardedTableOf(relation);
+  if (!table) return;
+  // The right to change is not always one to drop: the catalog would keep the table.
+  bool drops = change == Change::kDrop && table->relation == relation;
+  bool within = command_depth <= granted.depth;
+  if (MayChangeHere() && (!drops || !within || granted.drop)) return;
+  const char* name = get_rel_name(table->relation);
+  if (CurrentScope() == Scope::kLocal)
+    ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+                    errmsg("sharded table \"%s\" is read-only under teamscale.scope = local", name),
+                    errdetail("Only superusers may write one node's part of it."),
+                    errhint("Set teamscale.scope to cluster.")));
+  if (table->relation == relation || change == Change::kReference) RefuseParent(name, change);
+  char kind = get_rel_relkind(relation);
+  if (kind == RELKIND_INDEX || kind == RELKIND_PARTITIONED_INDEX)
+    RefuseParent(name, Change::kDefinition);
+  ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                  errmsg("\"%s\" is a leaf of sharded table \"%s\" and cannot be changed by hand",
+                         get_rel_name(relation), name),
+                  errhint("Change the sharded table with teamscale.run_on_all_nodes().")));
+}
+
+}  // namespace teamscale

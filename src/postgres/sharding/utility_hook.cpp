@@ -1,0 +1,145 @@
+#include "teamscale/postgres/sharding/utility_hook.h"
+
+#include "teamscale/postgres/cluster/map.h"
+#include "teamscale/postgres/cluster/node_session.h"
+#include "teamscale/postgres/sharding/ddl_guard.h"
+#include "teamscale/postgres/sharding/utility_call.h"
+
+extern "C" {
+#include "access/xact.h"
+}
+
+namespace teamscale {
+
+namespace {
+
+ProcessUtility_hook_type previous_hook = nullptr;
+
+// Commands that have nothing to do with tables, and those that must work where no catalog can be
+// read: in an aborted transaction, or outside any.
+bool MayConcernTables(const Node* tree) {
+  switch (nodeTag(tree)) {
+    case T_TransactionStmt:
+    case T_VariableSetStmt:
+    case T_VariableShowStmt:
+    case T_FetchStmt:
+    case T_ClosePortalStmt:
+    case T_PrepareStmt:
+    case T_ExecuteStmt:
+    case T_DeallocateStmt:
+    case T_ExplainStmt:
+    case T_DeclareCursorStmt:
+    case T_NotifyStmt:
+    case T_ListenStmt:
+    case T_UnlistenStmt:
+    case T_LoadStmt:
+    case T_CheckPointStmt:
+    case T_DiscardStmt:
+    case T_ConstraintsSetStmt:
+    case T_CallStmt:
+    case T_DoStmt:
+      return false;
+    default:
+      return IsTransactionState();
+  }
+}
+
+bool IsConcerned(const UtilityCall& call) {
+  // A subcommand belongs to a command that was looked at before.
+  if (call.context == PROCESS_UTILITY_SUBCOMMAND) return false;
+  if (!MayConcernTables(call.statement->utilityStmt)) return false;
+  const core::ShardMap* map = CurrentShardMap();
+  return map && !map->tables().empty();
+}
+
+// Whether the command's own query goes through the planner as a statement of the client's. All
+// other commands run user code (triggers, defaults, index expressions) only as something nested.
+bool PlansQuery(const Node* tree) {
+  switch (nodeTag(tree)) {
+    case T_CopyStmt:
+      return !reinterpret_cast<const CopyStmt*>(tree)->is_from;
+    case T_PrepareStmt:
+    case T_ExecuteStmt:
+    case T_ExplainStmt:
+    case T_DeclareCursorStmt:
+    case T_FetchStmt:
+    case T_CreateTableAsStmt:
+    case T_RefreshMatViewStmt:
+      return true;
+    default:
+      return false;
+  }
+}
+
+void HandOn(const UtilityCall& call) {
+  auto next = previous_hook ? previous_hook : standard_ProcessUtility;
+  next(call.statement, call.query, call.read_only_tree, call.context, call.parameters,
+       call.environment, call.destination, call.completion);
+}
+
+void RunNativeGranted(const UtilityCall& call, bool drop) {
+  DdlRight previous = GrantDdlToCommand(drop);
+  PG_TRY();
+  { RunNative(call); }
+  PG_FINALLY();
+  { LeaveOwnDdl(previous); }
+  PG_END_TRY();
+}
+
+void Utility(PlannedStmt* statement, const char* query, bool read_only_tree,
+             ProcessUtilityContext context, ParamListInfo parameters, QueryEnvironment* environment,
+             DestReceiver* destination, QueryCompletion* completion) {
+  UtilityCall call{statement,  query,       read_only_tree, context,
+                   parameters, environment, destination,    completion};
+  if (!IsConcerned(call)) {
+    RunNative(call);
+    return;
+  }
+  int depth = EnterCommand();
+  PG_TRY();
+  {
+    if (MayChangeHere()) {
+      // What run_on_all_nodes() is given does not take a table out of the catalog.
+      RunNativeGranted(call, !InLocalStatement());
+    } else {
+      CheckDefinitionCommand(call);
+      RunNative(call);
+    }
+  }
+  PG_FINALLY();
+  { LeaveCommand(depth); }
+  PG_END_TRY();
+}
+
+}  // namespace
+
+void InitUtilityHook() {
+  previous_hook = ProcessUtility_hook;
+  ProcessUtility_hook = Utility;
+}
+
+void RunNative(const UtilityCall& call) {
+  if (PlansQuery(call.statement->utilityStmt)) {
+    HandOn(call);
+    return;
+  }
+  int level = EnterNestedExecution();
+  PG_TRY();
+  { HandOn(call); }
+  PG_FINALLY();
+  { LeaveNestedExecution(level); }
+  PG_END_TRY();
+}
+
+void RunNative(const UtilityCall& call, Node* tree) {
+  UtilityCall changed = call;
+  changed.statement = makeNode(PlannedStmt);
+  *changed.statement = *call.statement;
+  changed.statement->utilityStmt = tree;
+  changed.read_only_tree = false;
+  RunNative(changed);
+}
+
+void RunNativeAsOwnDdl(const UtilityCall& call) { RunNativeGranted(call, true); }
+
+}  // namespace teamscale
