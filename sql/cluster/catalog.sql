@@ -4,7 +4,6 @@
 CREATE TABLE teamscale_internal.cluster (
     singleton boolean PRIMARY KEY DEFAULT true CHECK (singleton),
     cluster_id uuid NOT NULL,
-    name text NOT NULL,
     epoch bigint NOT NULL,
     settling_role name NOT NULL
 );

@@ -1,12 +1,13 @@
 #include "teamscale/postgres/cluster/boot.h"
 
-#include "teamscale/postgres/boundary/server.h"
+#include "teamscale/postgres/boundary/sql_function.h"
 
 extern "C" {
 #include "miscadmin.h"
 #include "storage/ipc.h"
 #include "storage/lwlock.h"
 #include "storage/shmem.h"
+#include "utils/builtins.h"
 }
 
 namespace teamscale {
@@ -54,3 +55,9 @@ bool LoadedAtServerStart() { return loaded_at_start; }
 std::uint64_t ServerBootId() { return boot_state ? boot_state->boot_id : 0; }
 
 }  // namespace teamscale
+
+TEAMSCALE_SQL_FUNCTION(teamscale_boot_id) {
+  if (!teamscale::LoadedAtServerStart()) PG_RETURN_NULL();
+  PG_RETURN_TEXT_P(cstring_to_text(
+      psprintf("%016llx", static_cast<unsigned long long>(teamscale::ServerBootId()))));
+}

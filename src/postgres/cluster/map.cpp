@@ -132,7 +132,7 @@ RawCatalog* ReadCatalog() {
   List* local_node = ReadTable(CatalogTable::kLocalNode);
   if (cluster == NIL || local_node == NIL) return nullptr;
   auto* raw = static_cast<RawCatalog*>(palloc(sizeof(RawCatalog)));
-  raw->epoch = DatumGetInt64(static_cast<Row*>(linitial(cluster))->values[3]);
+  raw->epoch = DatumGetInt64(static_cast<Row*>(linitial(cluster))->values[2]);
   raw->local_node = static_cast<Row*>(linitial(local_node))->Integer(1);
   raw->nodes = ReadTable(CatalogTable::kNode);
   raw->groups = ReadTable(CatalogTable::kColocationGroup);

@@ -2,15 +2,20 @@
 
 #include <cstring>
 
+#include "teamscale/postgres/boundary/sql_function.h"
 #include "teamscale/postgres/cluster/catalog.h"
+#include "teamscale/postgres/cluster/catalog_change.h"
 
 extern "C" {
 #include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/table.h"
+#include "catalog/pg_type.h"
 #include "common/hmac.h"
 #include "common/sha2.h"
 #include "executor/executor.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "utils/rel.h"
 }
@@ -21,13 +26,16 @@ namespace {
 
 ExecutorCheckPerms_hook_type previous_check_permissions = nullptr;
 
-// No SQL reads the secret back: not even a superuser's, a dump's or pg_read_all_data's.
+// Writing is ours and superusers'. No SQL reads the secret back: not even a superuser's, a dump's or
+// pg_read_all_data's.
+constexpr AclMode kAllowed = ACL_INSERT | ACL_DELETE;
+
 bool RefuseToReadSecret(List* range_table, bool raise) {
   Oid secret = InvalidOid;
   ListCell* cell;
   foreach (cell, range_table) {
     auto* entry = lfirst_node(RangeTblEntry, cell);
-    if (entry->rtekind != RTE_RELATION || (entry->requiredPerms & ~ACL_INSERT) == 0) continue;
+    if (entry->rtekind != RTE_RELATION || (entry->requiredPerms & ~kAllowed) == 0) continue;
     if (!OidIsValid(secret)) secret = CatalogRelation(CatalogTable::kNodeSecret);
     if (!OidIsValid(secret)) break;
     if (entry->relid != secret) continue;
@@ -39,7 +47,9 @@ bool RefuseToReadSecret(List* range_table, bool raise) {
   return previous_check_permissions ? previous_check_permissions(range_table, raise) : true;
 }
 
-bytea* ReadSecret() {
+}  // namespace
+
+bytea* ReadNodeSecret() {
   Relation relation = table_open(CatalogRelation(CatalogTable::kNodeSecret), AccessShareLock);
   SysScanDesc scan = systable_beginscan(relation, InvalidOid, false, nullptr, 0, nullptr);
   bytea* secret = nullptr;
@@ -52,6 +62,25 @@ bytea* ReadSecret() {
   return secret;
 }
 
+namespace {
+
+void StoreSecret(Datum secret) {
+  Oid types[] = {BYTEAOID};
+  Datum values[] = {secret};
+  SPI_connect();
+  ExecuteAsExtensionOwner("DELETE FROM teamscale_internal.node_secret", 0, nullptr, nullptr,
+                          nullptr);
+  ExecuteAsExtensionOwner("INSERT INTO teamscale_internal.node_secret (secret) VALUES ($1)", 1,
+                          types, values, nullptr);
+  SPI_finish();
+}
+
+void RequireSuperuser() {
+  if (!superuser())
+    ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+                    errmsg("only superusers may store the cluster's secret")));
+}
+
 }  // namespace
 
 void InitNodeSecret() {
@@ -61,7 +90,7 @@ void InitNodeSecret() {
 
 bool AuthenticateWithSecret(const char* message, std::size_t length, unsigned char* code) {
   static_assert(kAuthenticationCodeLength == PG_SHA256_DIGEST_LENGTH);
-  bytea* secret = ReadSecret();
+  bytea* secret = ReadNodeSecret();
   if (!secret) return false;
   pg_hmac_ctx* context = pg_hmac_create(PG_SHA256);
   bool failed = !context ||
@@ -77,3 +106,20 @@ bool AuthenticateWithSecret(const char* message, std::size_t length, unsigned ch
 }
 
 }  // namespace teamscale
+
+TEAMSCALE_SQL_FUNCTION(teamscale_create_secret) {
+  teamscale::RequireSuperuser();
+  constexpr int kLength = 32;
+  auto* secret = static_cast<bytea*>(palloc(VARHDRSZ + kLength));
+  SET_VARSIZE(secret, VARHDRSZ + kLength);
+  if (!pg_strong_random(VARDATA(secret), kLength))
+    ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not draw a secret")));
+  teamscale::StoreSecret(PointerGetDatum(secret));
+  PG_RETURN_VOID();
+}
+
+TEAMSCALE_SQL_FUNCTION(teamscale_receive_secret) {
+  teamscale::RequireSuperuser();
+  teamscale::StoreSecret(PG_GETARG_DATUM(0));
+  PG_RETURN_VOID();
+}

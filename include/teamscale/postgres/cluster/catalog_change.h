@@ -1,0 +1,32 @@
+// Changing the cluster's catalog: one transaction over all active nodes, all or none.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "teamscale/core/sharding/shard_map.h"
+#include "teamscale/postgres/boundary/server.h"
+
+namespace teamscale {
+
+// Begins a catalog change: raises the epoch on every active node, in the order of their ids, which
+// locks the cluster's row there until the transaction ends. So catalog changes of the whole cluster
+// come one after the other and cannot deadlock. Gives the new epoch. Guarded dialect; throws 55000
+// when the nodes do not agree on the epoch.
+std::int64_t BeginCatalogChange();
+
+// The ids of all active nodes, in order. Guarded dialect; throws 55000 when this database is no node.
+std::vector<core::NodeId> ActiveNodes();
+
+// Runs the same SQL on the nodes given, this one included if it is among them: remote ones through
+// the transaction's connections, all at once, and this one by SPI. Guarded dialect.
+void ExecuteOnAllOf(std::span<const core::NodeId> nodes, const std::string& sql);
+
+// Runs fixed SQL of ours as the extension's owner, with parameters, for a caller who was checked
+// before. Plain dialect. Gives what SPI_execute_with_args gives; the result stays in SPI.
+int ExecuteAsExtensionOwner(const char* sql, int count, Oid* types, Datum* values,
+                            const char* nulls);
+
+}  // namespace teamscale
