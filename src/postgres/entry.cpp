@@ -4,7 +4,11 @@
 #include "teamscale/postgres/cluster/map.h"
 #include "teamscale/postgres/cluster/node_secret.h"
 #include "teamscale/postgres/cluster/node_session.h"
+<<<<<<< HEAD
 #include "teamscale/postgres/sharding/ddl_guard.h"
+=======
+#include "teamscale/postgres/cluster/node_state.h"
+>>>>>>> ffd551c (CREATE EXTENSION asks for the preloaded library and makes every session load it)
 #include "teamscale/postgres/sharding/key_router.h"
 #include "teamscale/postgres/sharding/utility_hook.h"
 
@@ -19,6 +23,7 @@ void _PG_init(void) {
   teamscale::InitShardMap();
   teamscale::InitNodeSecret();
   teamscale::InitNodeSession();
+  teamscale::InitNodeState();
   teamscale::InitKeyRouter();
   teamscale::InitDdlGuard();
   teamscale::InitUtilityHook();

@@ -61,3 +61,11 @@ TEAMSCALE_SQL_FUNCTION(teamscale_boot_id) {
   PG_RETURN_TEXT_P(cstring_to_text(
       psprintf("%016llx", static_cast<unsigned long long>(teamscale::ServerBootId()))));
 }
+
+TEAMSCALE_SQL_FUNCTION(teamscale_require_preload) {
+  if (!teamscale::LoadedAtServerStart())
+    ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                    errmsg("the server was started without teamscale"),
+                    errhint("Add teamscale to shared_preload_libraries and restart the server.")));
+  PG_RETURN_VOID();
+}
