@@ -1,0 +1,78 @@
+-- What holds for every object of the extension, whichever capability it belongs to.
+BEGIN;
+CREATE EXTENSION IF NOT EXISTS pgtap;
+CREATE EXTENSION IF NOT EXISTS teamscale;
+SELECT plan(12);
+
+CREATE TEMPORARY VIEW own_function AS
+    SELECT p.*, p.oid::regprocedure AS signature
+    FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = p.pronamespace
+    WHERE n.nspname IN ('teamscale', 'teamscale_internal');
+CREATE TEMPORARY VIEW own_relation AS
+    SELECT c.*, n.nspname FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+    WHERE n.nspname IN ('teamscale', 'teamscale_internal', 'teamscale_bucket') AND c.relkind IN ('r', 'v', 'p', 'm', 'f');
+
+SELECT is_empty($$ SELECT signature FROM own_function WHERE obj_description(oid, 'pg_proc') IS NULL $$,
+                'every function has a comment');
+
+SELECT is_empty($$ SELECT nspname, relname FROM own_relation WHERE obj_description(oid, 'pg_class') IS NULL $$,
+                'every table and view has a comment');
+
+SELECT is_empty($$
+    SELECT signature FROM own_function AS f JOIN pg_language AS l ON l.oid = f.prolang
+    WHERE l.lanname IN ('sql', 'plpgsql') AND f.prokind <> 'p'
+      AND NOT EXISTS (SELECT FROM unnest(f.proconfig) AS setting WHERE setting LIKE 'search\_path=%')
+    $$, 'every SQL and PL/pgSQL function pins search_path');
+
+SELECT is_empty($$
+    SELECT signature FROM own_function AS f
+    WHERE EXISTS (SELECT FROM unnest(f.proconfig) AS setting
+                  WHERE setting LIKE 'search\_path=%' AND setting <> 'search_path=pg_catalog, pg_temp')
+    $$, 'and to pg_catalog, with temporary objects last');
+
+SELECT is_empty($$
+    SELECT signature FROM own_function AS f JOIN pg_language AS l ON l.oid = f.prolang
+    WHERE l.lanname = 'c' AND f.proconfig IS NOT NULL
+    $$, 'no C function has a SET clause');
+
+-- Called by every role's connections, or reading what anybody may know; each checks for itself.
+SELECT set_eq($$
+    SELECT format('%s.%s', n.nspname, f.proname)
+    FROM own_function AS f JOIN pg_namespace AS n ON n.oid = f.pronamespace
+    WHERE EXISTS (SELECT FROM aclexplode(coalesce(f.proacl, acldefault('f', f.proowner))) AS a
+                  WHERE a.grantee = 0 AND a.privilege_type = 'EXECUTE')
+      AND f.prorettype <> 'trigger'::regtype
+    $$,
+    string_to_array(:'open_functions', E'\n'),
+    'EXECUTE is open to all exactly for the functions listed in open_functions');
+
+SELECT is_empty($$
+    SELECT nspname, relname FROM own_relation AS c
+    WHERE nspname = 'teamscale_internal'
+      AND EXISTS (SELECT FROM aclexplode(c.relacl) AS a WHERE a.grantee = 0)
+    $$, 'no internal table is open to all');
+
+SELECT is_empty($$
+    SELECT relname FROM own_relation AS c
+    WHERE nspname = 'teamscale' AND c.relkind = 'v'
+      AND EXISTS (SELECT FROM aclexplode(c.relacl) AS a WHERE a.grantee = 0 AND a.privilege_type <> 'SELECT')
+    $$, 'a view that all may read, nobody may write');
+
+SELECT is_empty($$
+    SELECT c.relname, a.attname FROM own_relation AS c JOIN pg_attribute AS a ON a.attrelid = c.oid
+    WHERE c.nspname = 'teamscale' AND a.attnum > 0 AND NOT a.attisdropped
+      AND col_description(c.oid, a.attnum) IS NULL
+    $$, 'every column of a public view has a comment');
+
+SELECT is_empty($$
+    SELECT signature FROM own_function AS f
+    WHERE f.pronamespace = 'teamscale'::regnamespace AND f.proname !~ '^[a-z]+(_[a-z]+)+$' AND f.proname <> 'route'
+    $$, 'public functions are named verb_noun');
+
+SELECT is(has_table_privilege('pg_read_all_data', 'teamscale_internal.node_secret', 'SELECT'), true,
+          'pg_read_all_data has the privilege to read every table,');
+SELECT throws_ok('SELECT secret FROM teamscale_internal.node_secret', '42501', NULL,
+                 'and still not even a superuser reads the secret');
+
+SELECT * FROM finish();
+ROLLBACK;
