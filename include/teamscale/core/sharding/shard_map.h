@@ -28,8 +28,8 @@ enum class Method { kHash, kList };
 struct Node {
   NodeId id = 0;
   std::string name;
-  std::string conninfo;
-  std::string region;
+  std::string conninfo = {};
+  std::string region = {};
   NodeState state = NodeState::kActive;
 };
 
@@ -41,8 +41,8 @@ struct Bucket {
   NodeId node = 0;
   std::uint32_t modulus = 0;
   std::uint32_t remainder = 0;
-  std::vector<std::string> values;
-  std::vector<std::uint64_t> value_hashes;
+  std::vector<std::string> values = {};
+  std::vector<std::uint64_t> value_hashes = {};
 };
 
 // A place in a list bucket where a value with a given hash may stand.
