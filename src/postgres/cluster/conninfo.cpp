@@ -65,17 +65,6 @@ void CheckConninfo(const std::string& text) {
                 "", "Add dbname=... to it.");
 }
 
-Endpoint EndpointOf(const std::string& conninfo) {
-  Options options = Parse(conninfo);
-  Endpoint endpoint;
-  ForEachGiven(options, [&](std::string_view keyword, const char* value) {
-    if (keyword == "host") endpoint.host = value;
-    if (keyword == "port") endpoint.port = value;
-    if (keyword == "dbname") endpoint.dbname = value;
-  });
-  return endpoint;
-}
-
 }  // namespace teamscale
 
 TEAMSCALE_SQL_FUNCTION(teamscale_check_conninfo) {

@@ -10,13 +10,4 @@ namespace teamscale {
 // override what connections are made with.
 void CheckConninfo(const std::string& text);
 
-// What an application needs to connect by itself; a part that the string leaves to libpq's defaults
-// is empty.
-struct Endpoint {
-  std::string host;
-  std::string port;
-  std::string dbname;
-};
-Endpoint EndpointOf(const std::string& conninfo);
-
 }  // namespace teamscale
