@@ -257,7 +257,9 @@ BEGIN
     END LOOP;
     PERFORM teamscale_internal.execute_on_nodes(ARRAY[node],
         format('INSERT INTO teamscale_internal.local_node (node_id) VALUES (%s)', node));
-    PERFORM teamscale_internal.copy_sharded_tables_to(node);
+    IF EXISTS (SELECT FROM teamscale_internal.sharded_table) THEN
+        PERFORM teamscale_internal.copy_sharded_tables_to(node);
+    END IF;
     PERFORM teamscale_internal.execute_on_nodes(ARRAY[node], teamscale_internal.catalog_copy('sharded_table'));
 END
 $$;
@@ -300,7 +302,7 @@ REVOKE ALL ON FUNCTION teamscale.add_node(text, text, text) FROM PUBLIC;
 CREATE FUNCTION teamscale.remove_node(name text) RETURNS void
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    node teamscale_internal.node := teamscale_internal.require_node(remove_node.name);
+    target teamscale_internal.node := teamscale_internal.require_node(remove_node.name);
     held text;
 BEGIN
     PERFORM teamscale_internal.require_superuser('remove a node');
@@ -310,15 +312,15 @@ BEGIN
     FROM teamscale_internal.placement AS p
          JOIN teamscale_internal.bucket AS b USING (bucket_id)
          LEFT JOIN teamscale_internal.sharded_table AS t USING (group_id)
-    WHERE p.node_id = node.node_id HAVING count(*) > 0;
+    WHERE p.node_id = target.node_id HAVING count(*) > 0;
     IF held IS NOT NULL THEN
-        RAISE EXCEPTION 'node "%" holds buckets', node.name
+        RAISE EXCEPTION 'node "%" holds buckets', target.name
             USING ERRCODE = 'dependent_objects_still_exist', DETAIL = format('Buckets of %s.', held),
                   HINT = 'A node can be removed once none of its buckets is in use.';
     END IF;
-    IF node.node_id = (SELECT l.node_id FROM teamscale_internal.local_node AS l) THEN
+    IF target.node_id = (SELECT l.node_id FROM teamscale_internal.local_node AS l) THEN
         IF (SELECT count(*) FROM teamscale_internal.node) > 1 THEN
-            RAISE EXCEPTION 'node "%" cannot remove itself', node.name
+            RAISE EXCEPTION 'node "%" cannot remove itself', target.name
                 USING ERRCODE = 'object_not_in_prerequisite_state',
                       HINT = 'Call teamscale.remove_node() on another node.';
         END IF;
@@ -328,16 +330,18 @@ BEGIN
         DELETE FROM teamscale_internal.node_secret;
         RETURN;
     END IF;
-    IF node.state = 'active' THEN
+    IF target.state = 'active' THEN
         -- Its empty parents go with it, and it may join this or another cluster again.
-        PERFORM teamscale_internal.forget_sharded_tables_on(node.node_id);
-        PERFORM teamscale_internal.execute_on_nodes(ARRAY[node.node_id], format('DELETE FROM teamscale_internal.%I', t))
+        IF EXISTS (SELECT FROM teamscale_internal.sharded_table) THEN
+            PERFORM teamscale_internal.forget_sharded_tables_on(target.node_id);
+        END IF;
+        PERFORM teamscale_internal.execute_on_nodes(ARRAY[target.node_id], format('DELETE FROM teamscale_internal.%I', t))
         FROM unnest(ARRAY['sharded_table', 'placement', 'bucket', 'colocation_group', 'local_node', 'node', 'cluster',
                           'node_secret']) AS t;
     END IF;
     PERFORM teamscale_internal.execute_on_nodes(
-        array_remove(teamscale_internal.active_nodes(), node.node_id),
-        format('DELETE FROM teamscale_internal.node WHERE node_id = %s', node.node_id));
+        array_remove(teamscale_internal.active_nodes(), target.node_id),
+        format('DELETE FROM teamscale_internal.node WHERE node_id = %s', target.node_id));
 END
 $$;
 COMMENT ON FUNCTION teamscale.remove_node(text) IS
@@ -347,20 +351,20 @@ REVOKE ALL ON FUNCTION teamscale.remove_node(text) FROM PUBLIC;
 CREATE FUNCTION teamscale.disable_node(name text) RETURNS void
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    node teamscale_internal.node := teamscale_internal.require_node(disable_node.name);
+    target teamscale_internal.node := teamscale_internal.require_node(disable_node.name);
 BEGIN
     PERFORM teamscale_internal.require_superuser('disable a node');
-    IF node.node_id = (SELECT l.node_id FROM teamscale_internal.local_node AS l) THEN
-        RAISE EXCEPTION 'node "%" cannot disable itself', node.name
+    IF target.node_id = (SELECT l.node_id FROM teamscale_internal.local_node AS l) THEN
+        RAISE EXCEPTION 'node "%" cannot disable itself', target.name
             USING ERRCODE = 'object_not_in_prerequisite_state',
                   HINT = 'Call teamscale.disable_node() on another node.';
     END IF;
-    IF node.state = 'disabled' THEN RETURN; END IF;
+    IF target.state = 'disabled' THEN RETURN; END IF;
     -- First here, so that the change leaves the node out: it need not be reachable.
-    UPDATE teamscale_internal.node SET state = 'disabled' WHERE node_id = node.node_id;
+    UPDATE teamscale_internal.node SET state = 'disabled' WHERE node_id = target.node_id;
     PERFORM teamscale_internal.begin_catalog_change();
     PERFORM teamscale_internal.execute_on_nodes(teamscale_internal.active_nodes(),
-        format('UPDATE teamscale_internal.node SET state = ''disabled'' WHERE node_id = %s', node.node_id));
+        format('UPDATE teamscale_internal.node SET state = ''disabled'' WHERE node_id = %s', target.node_id));
 END
 $$;
 COMMENT ON FUNCTION teamscale.disable_node(text) IS
@@ -371,24 +375,24 @@ CREATE FUNCTION teamscale.enable_node(name text, conninfo text DEFAULT NULL) RET
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     cluster teamscale_internal.cluster := teamscale_internal.require_cluster();
-    node teamscale_internal.node := teamscale_internal.require_node(enable_node.name);
-    new_conninfo text := coalesce(enable_node.conninfo, node.conninfo);
+    target teamscale_internal.node := teamscale_internal.require_node(enable_node.name);
+    new_conninfo text := coalesce(enable_node.conninfo, target.conninfo);
     candidate jsonb;
 BEGIN
     PERFORM teamscale_internal.require_superuser('enable a node');
-    IF node.node_id = (SELECT l.node_id FROM teamscale_internal.local_node AS l) THEN
-        RAISE EXCEPTION 'node "%" cannot enable itself', node.name
+    IF target.node_id = (SELECT l.node_id FROM teamscale_internal.local_node AS l) THEN
+        RAISE EXCEPTION 'node "%" cannot enable itself', target.name
             USING ERRCODE = 'object_not_in_prerequisite_state',
                   HINT = 'Call teamscale.enable_node() on another, active node.';
     END IF;
     PERFORM teamscale_internal.check_conninfo(new_conninfo);
     -- While it catches up the node takes no part in the change; it may even be another database now.
-    UPDATE teamscale_internal.node SET state = 'disabled' WHERE node_id = node.node_id;
+    UPDATE teamscale_internal.node SET state = 'disabled' WHERE node_id = target.node_id;
     PERFORM teamscale_internal.begin_catalog_change();
-    candidate := teamscale_internal.check_candidate(node.name, new_conninfo);
+    candidate := teamscale_internal.check_candidate(target.name, new_conninfo);
     IF (candidate ->> 'cluster')::uuid IS DISTINCT FROM cluster.cluster_id
-       OR (candidate ->> 'node')::integer IS DISTINCT FROM node.node_id THEN
-        RAISE EXCEPTION 'the database of node "%" is not that node, nor a copy of it', node.name
+       OR (candidate ->> 'node')::integer IS DISTINCT FROM target.node_id THEN
+        RAISE EXCEPTION 'the database of node "%" is not that node, nor a copy of it', target.name
             USING ERRCODE = 'object_not_in_prerequisite_state',
                   DETAIL = format('The connection string is %L.', new_conninfo),
                   HINT = 'A database that never was this node is added with teamscale.add_node().';
@@ -396,8 +400,8 @@ BEGIN
     PERFORM teamscale_internal.send_secret(new_conninfo, cluster.settling_role);
     PERFORM teamscale_internal.execute_on_nodes(teamscale_internal.active_nodes(),
         format('UPDATE teamscale_internal.node SET state = ''active'', conninfo = %L WHERE node_id = %s',
-               new_conninfo, node.node_id));
-    PERFORM teamscale_internal.copy_catalog_to(node.node_id);
+               new_conninfo, target.node_id));
+    PERFORM teamscale_internal.copy_catalog_to(target.node_id);
 END
 $$;
 COMMENT ON FUNCTION teamscale.enable_node(text, text) IS

@@ -1,6 +1,7 @@
 #include "teamscale/postgres/boundary/server.h"
 #include "teamscale/postgres/cluster/boot.h"
 #include "teamscale/postgres/cluster/catalog.h"
+#include "teamscale/postgres/cluster/connection.h"
 #include "teamscale/postgres/cluster/map.h"
 #include "teamscale/postgres/cluster/node_secret.h"
 #include "teamscale/postgres/cluster/node_session.h"
@@ -8,7 +9,11 @@
 #include "teamscale/postgres/sharding/ddl_guard.h"
 =======
 #include "teamscale/postgres/cluster/node_state.h"
+<<<<<<< HEAD
 >>>>>>> ffd551c (CREATE EXTENSION asks for the preloaded library and makes every session load it)
+=======
+#include "teamscale/postgres/cluster/remote_transaction.h"
+>>>>>>> a82ce4d (Connections to other nodes, one transaction over several of them, and COPY to all at once)
 #include "teamscale/postgres/sharding/key_router.h"
 #include "teamscale/postgres/sharding/utility_hook.h"
 
@@ -24,6 +29,8 @@ void _PG_init(void) {
   teamscale::InitNodeSecret();
   teamscale::InitNodeSession();
   teamscale::InitNodeState();
+  teamscale::InitConnection();
+  teamscale::InitRemoteTransaction();
   teamscale::InitKeyRouter();
   teamscale::InitDdlGuard();
   teamscale::InitUtilityHook();

@@ -6,6 +6,7 @@
 #include "teamscale/postgres/boundary/sql_function.h"
 #include "teamscale/postgres/cluster/map.h"
 #include "teamscale/postgres/cluster/node_session.h"
+#include "teamscale/postgres/cluster/node_state.h"
 #include "teamscale/postgres/cluster/remote.h"
 
 extern "C" {
@@ -105,6 +106,7 @@ std::vector<core::NodeId> ActiveNodes() {
 }
 
 std::int64_t BeginCatalogChange() {
+  CallPostgres([] { RequireServingNode(); });
   const core::ShardMap& map = RequireMap();
   core::NodeId local = map.local_node();
   std::int64_t epoch = 0;
@@ -143,7 +145,8 @@ void ExecuteOnAllOf(std::span<const core::NodeId> nodes, const std::string& sql)
 }  // namespace teamscale
 
 TEAMSCALE_SQL_FUNCTION(teamscale_begin_catalog_change) {
-  return teamscale::EnterFromPostgres([] { return Int64GetDatum(teamscale::BeginCatalogChange()); });
+  return teamscale::EnterFromPostgres(
+      [] { return Int64GetDatum(teamscale::BeginCatalogChange()); });
 }
 
 // The remote half of BeginCatalogChange: any user's connection calls it, so it must be a node's.
@@ -171,8 +174,8 @@ TEAMSCALE_SQL_FUNCTION(teamscale_active_nodes) {
 TEAMSCALE_SQL_FUNCTION(teamscale_execute_on_nodes) {
   Datum* elements;
   int count;
-  deconstruct_array(PG_GETARG_ARRAYTYPE_P(0), INT4OID, sizeof(int32), true, TYPALIGN_INT,
-                    &elements, nullptr, &count);
+  deconstruct_array(PG_GETARG_ARRAYTYPE_P(0), INT4OID, sizeof(int32), true, TYPALIGN_INT, &elements,
+                    nullptr, &count);
   const char* sql = text_to_cstring(PG_GETARG_TEXT_PP(1));
   return teamscale::EnterFromPostgres([&] {
     std::vector<teamscale::core::NodeId> nodes;

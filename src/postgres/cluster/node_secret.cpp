@@ -26,8 +26,8 @@ namespace {
 
 ExecutorCheckPerms_hook_type previous_check_permissions = nullptr;
 
-// Writing is ours and superusers'. No SQL reads the secret back: not even a superuser's, a dump's or
-// pg_read_all_data's.
+// Writing is ours and superusers'. No SQL reads the secret back: not even a superuser's, a dump's
+// or pg_read_all_data's.
 constexpr AclMode kAllowed = ACL_INSERT | ACL_DELETE;
 
 bool RefuseToReadSecret(List* range_table, bool raise) {

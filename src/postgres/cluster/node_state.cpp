@@ -34,11 +34,11 @@ constexpr int kMaxDatabases = 1024;
 constexpr int kRecheckMilliseconds = 1000;
 
 enum class Standing {
-  kServing,      // found to be the node, and up to date with one that answered
-  kAlone,        // found to be the node; no other node answered
-  kCopy,         // its own conninfo leads elsewhere
-  kDisabled,     // another node has disabled it
-  kBehind,       // another node's epoch is higher
+  kServing,   // found to be the node, and the only one or up to date with one that answered
+  kAlone,     // found to be the node; no other node answered
+  kCopy,      // its own conninfo leads elsewhere
+  kDisabled,  // another node has disabled it
+  kBehind,    // another node's epoch is higher
 };
 
 struct DatabaseState {
@@ -76,11 +76,10 @@ void StartSharedMemory() {
 std::optional<Standing> KnownStanding() {
   std::optional<Standing> standing;
   LWLockAcquire(lock, LW_SHARED);
-  auto* state =
-      static_cast<DatabaseState*>(hash_search(states, &MyDatabaseId, HASH_FIND, nullptr));
-  if (state && (state->standing == Standing::kServing ||
-                !TimestampDifferenceExceeds(state->checked_at, GetCurrentTimestamp(),
-                                            kRecheckMilliseconds)))
+  auto* state = static_cast<DatabaseState*>(hash_search(states, &MyDatabaseId, HASH_FIND, nullptr));
+  if (state &&
+      (state->standing == Standing::kServing ||
+       !TimestampDifferenceExceeds(state->checked_at, GetCurrentTimestamp(), kRecheckMilliseconds)))
     standing = state->standing;
   LWLockRelease(lock);
   return standing;
@@ -89,8 +88,8 @@ std::optional<Standing> KnownStanding() {
 void Remember(Standing standing) {
   LWLockAcquire(lock, LW_EXCLUSIVE);
   bool found;
-  auto* state = static_cast<DatabaseState*>(
-      hash_search(states, &MyDatabaseId, HASH_ENTER_NULL, &found));
+  auto* state =
+      static_cast<DatabaseState*>(hash_search(states, &MyDatabaseId, HASH_ENTER_NULL, &found));
   if (state) {
     state->standing = standing;
     state->checked_at = GetCurrentTimestamp();
@@ -141,9 +140,8 @@ Answer Ask(const std::string& conninfo, const std::string& role, core::NodeId se
 
 std::string OwnDatabase() {
   const char* own = CallPostgres([] {
-    return static_cast<const char*>(psprintf("%016llx %u",
-                                             static_cast<unsigned long long>(ServerBootId()),
-                                             MyDatabaseId));
+    return static_cast<const char*>(
+        psprintf("%016llx %u", static_cast<unsigned long long>(ServerBootId()), MyDatabaseId));
   });
   return own;
 }
@@ -154,8 +152,10 @@ Standing FindStanding(const core::ShardMap& map) {
   const core::Node* own = map.FindNode(self);
   if (!own) return Standing::kCopy;
   if (Ask(own->conninfo, role, self).database != OwnDatabase()) return Standing::kCopy;
+  Standing standing = Standing::kServing;
   for (const core::Node& node : map.nodes()) {
     if (node.id == self || node.state != core::NodeState::kActive) continue;
+    standing = Standing::kAlone;
     Answer answer;
     try {
       answer = Ask(node.conninfo, role, self);
@@ -164,10 +164,12 @@ Standing FindStanding(const core::ShardMap& map) {
       if (ERRCODE_TO_CATEGORY(error.data()->sqlerrcode) != ERRCODE_CONNECTION_EXCEPTION) throw;
       continue;
     }
+    // A database that is being added knows nothing yet.
+    if (answer.epoch == 0) continue;
     if (answer.state_of_this_node != "active") return Standing::kDisabled;
     return answer.epoch > map.epoch() ? Standing::kBehind : Standing::kServing;
   }
-  return Standing::kAlone;
+  return standing;
 }
 
 // Nothing when this database is no node.

@@ -17,7 +17,8 @@ namespace teamscale {
 // when the nodes do not agree on the epoch.
 std::int64_t BeginCatalogChange();
 
-// The ids of all active nodes, in order. Guarded dialect; throws 55000 when this database is no node.
+// The ids of all active nodes, in order. Guarded dialect; throws 55000 when this database is no
+// node.
 std::vector<core::NodeId> ActiveNodes();
 
 // Runs the same SQL on the nodes given, this one included if it is among them: remote ones through

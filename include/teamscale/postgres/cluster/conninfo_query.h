@@ -7,9 +7,9 @@
 
 namespace teamscale {
 
-// Connects to conninfo as the role, runs the statement in a transaction of its own and closes. Gives
-// the first column of the first row in text form, or nothing when there is no row or it is null.
-// Waits no longer than teamscale.connect_timeout and teamscale.statement_deadline allow.
+// Connects to conninfo as the role, runs the statement in a transaction of its own and closes.
+// Gives the first column of the first row in text form, or nothing when there is no row or it is
+// null. Waits no longer than teamscale.connect_timeout and teamscale.statement_deadline allow.
 std::optional<std::string> QueryConninfo(const std::string& conninfo, const std::string& role,
                                          const std::string& sql);
 

@@ -13,12 +13,12 @@ namespace teamscale {
 // Requests the shared memory when the server is starting. Called once by _PG_init.
 void InitNodeState();
 
-// Raises 55000 with a HINT unless this database may serve sharded tables. Cheap once it was found to
-// serve. Nothing to do, and no error, when it is no node. Callable from both dialects.
+// Raises 55000 with a HINT unless this database may serve sharded tables. Cheap once it was found
+// to serve. Nothing to do, and no error, when it is no node. Callable from both dialects.
 void RequireServingNode();
 
-// Whether the database may settle in-doubt transactions: it serves. Never raises for a database that
-// must not; unreachable nodes are an error as in RequireServingNode.
+// Whether the database may settle in-doubt transactions: it serves. Never raises for a database
+// that must not; unreachable nodes are an error as in RequireServingNode.
 bool IsServingNode();
 
 }  // namespace teamscale

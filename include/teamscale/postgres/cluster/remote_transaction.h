@@ -1,0 +1,21 @@
+// The sessions of this backend on other nodes, and their part in the current transaction. Guarded
+// dialect but for InitRemoteTransaction.
+#pragma once
+
+#include "teamscale/core/sharding/shard_map.h"
+#include "teamscale/postgres/cluster/remote_session.h"
+
+namespace teamscale {
+
+// Registers the transaction callbacks. Called once by _PG_init.
+void InitRemoteTransaction();
+
+// The current user's session on a node, opened if need be, which then is part of the current
+// transaction. Throws 0A000 where the rules of one connection per node, user and transaction are
+// broken, or when this is a node's session itself.
+RemoteSession& UseSession(core::NodeId node, Effect effect);
+
+// Closes the sessions that take no part in the current transaction (DISCARD ALL).
+void CloseIdleSessions();
+
+}  // namespace teamscale
