@@ -5,15 +5,9 @@
 #include "teamscale/postgres/cluster/map.h"
 #include "teamscale/postgres/cluster/node_secret.h"
 #include "teamscale/postgres/cluster/node_session.h"
-<<<<<<< HEAD
-#include "teamscale/postgres/sharding/ddl_guard.h"
-=======
 #include "teamscale/postgres/cluster/node_state.h"
-<<<<<<< HEAD
->>>>>>> ffd551c (CREATE EXTENSION asks for the preloaded library and makes every session load it)
-=======
 #include "teamscale/postgres/cluster/remote_transaction.h"
->>>>>>> a82ce4d (Connections to other nodes, one transaction over several of them, and COPY to all at once)
+#include "teamscale/postgres/sharding/ddl_guard.h"
 #include "teamscale/postgres/sharding/key_router.h"
 #include "teamscale/postgres/sharding/utility_hook.h"
 

@@ -125,8 +125,9 @@ void InitConnection() {
       nullptr);
 }
 
-Connection::Connection(const std::string& conninfo, const std::string& role, std::string what)
-    : what_(std::move(what)) {
+Connection::Connection(const std::string& conninfo, const std::string& role, std::string what,
+                       core::NodeId node)
+    : what_(std::move(what)), node_(node) {
   try {
     Connect(conninfo, role);
   } catch (...) {
@@ -151,16 +152,24 @@ void Connection::Connect(const std::string& conninfo, const std::string& role) {
     int event = status == PGRES_POLLING_READING ? WL_SOCKET_READABLE : WL_SOCKET_WRITEABLE;
     pgsocket socket = PQsocket(connection_);
     if (!CallPostgres([=] { return WaitForSocket(socket, event, until, true); }))
-      throw Error(ERRCODE_SQLCLIENT_UNABLE_TO_ESTABLISH_SQLCONNECTION,
-                  "could not connect to " + what_,
-                  "There was no answer within " + std::to_string(connect_timeout) + " ms.",
-                  "See teamscale.connect_timeout.");
+      ThrowRemoteError(
+          {ERRCODE_SQLCLIENT_UNABLE_TO_ESTABLISH_SQLCONNECTION, "could not connect to " + what_,
+           "There was no answer within " + std::to_string(connect_timeout) + " ms.",
+           "See teamscale.connect_timeout."},
+          node_);
   }
   PQsetnonblocking(connection_, 1);
 }
 
 void Connection::ThrowBroken(int sqlstate, const std::string& message) const {
-  throw Error(sqlstate, message + what_, Message(connection_));
+  ThrowRemoteError({sqlstate, message + what_, Message(connection_)}, node_);
+}
+
+void Connection::ThrowSilent() const {
+  ThrowRemoteError({ERRCODE_CONNECTION_FAILURE, what_ + " does not answer",
+                    "It was silent for " + std::to_string(statement_deadline) + " ms.",
+                    "See teamscale.statement_deadline."},
+                   node_);
 }
 
 bool Connection::Wait(Readiness readiness, long timeout) {
@@ -181,8 +190,7 @@ void Connection::Flush() {
     if (!CallPostgres([=] {
           return WaitForSocket(socket, WL_SOCKET_WRITEABLE | WL_SOCKET_READABLE, until, true);
         }))
-      throw Error(ERRCODE_CONNECTION_FAILURE, what_ + " does not answer", "",
-                  "See teamscale.statement_deadline.");
+      ThrowSilent();
     if (!PQconsumeInput(connection_))
       ThrowBroken(ERRCODE_CONNECTION_FAILURE, "lost the connection to ");
   }
@@ -191,9 +199,7 @@ void Connection::Flush() {
 ResultPointer Connection::NextResult() {
   Flush();
   while (PQisBusy(connection_)) {
-    if (!Wait(Readiness::kReadable, statement_deadline))
-      throw Error(ERRCODE_CONNECTION_FAILURE, what_ + " does not answer", "",
-                  "See teamscale.statement_deadline.");
+    if (!Wait(Readiness::kReadable, statement_deadline)) ThrowSilent();
     if (!PQconsumeInput(connection_))
       ThrowBroken(ERRCODE_CONNECTION_FAILURE, "lost the connection to ");
     EmitForwardedNotices();
@@ -305,6 +311,8 @@ bool Connection::ExecuteQuietly(const std::string& sql) noexcept {
   return SendQuietly(sql) && FinishQuietly();
 }
 
-void Connection::ThrowError(const PGresult* result) const { ThrowRemoteError(result, what_); }
+void Connection::ThrowError(const PGresult* result) const {
+  ThrowRemoteError(result, what_, node_);
+}
 
 }  // namespace teamscale

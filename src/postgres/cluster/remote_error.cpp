@@ -3,7 +3,7 @@
 #include <cstring>
 #include <vector>
 
-#include "teamscale/postgres/boundary/guard.h"
+#include "teamscale/postgres/cluster/remote.h"
 
 extern "C" {
 #include "utils/memutils.h"
@@ -52,12 +52,33 @@ char* Copy(const PGresult* result, int field) {
   return value ? pstrdup(value) : nullptr;
 }
 
-// Plain dialect.
-ErrorData* MakeErrorData(const PGresult* result, const char* what) {
+char* Copy(const std::string& text) { return text.empty() ? nullptr : pstrdup(text.c_str()); }
+
+// The two below are of the plain dialect.
+ErrorData* NewErrorData() {
   auto* error = static_cast<ErrorData*>(palloc0(sizeof(ErrorData)));
   error->elevel = ERROR;
   error->output_to_server = true;
   error->output_to_client = true;
+  error->filename = __FILE__;
+  error->funcname = __func__;
+  error->lineno = __LINE__;
+  error->assoc_context = CurrentMemoryContext;
+  return error;
+}
+
+ErrorData* MakeErrorData(const Error& parts) {
+  ErrorData* error = NewErrorData();
+  error->sqlerrcode = parts.sqlstate();
+  error->message = pstrdup(parts.what());
+  error->message_id = error->message;
+  error->detail = Copy(parts.detail());
+  error->hint = Copy(parts.hint());
+  return error;
+}
+
+ErrorData* MakeErrorData(const PGresult* result, const char* what) {
+  ErrorData* error = NewErrorData();
   error->sqlerrcode = SqlState(result, ERRCODE_CONNECTION_FAILURE);
   error->message = Copy(result, PG_DIAG_MESSAGE_PRIMARY);
   if (!error->message) {
@@ -74,18 +95,19 @@ ErrorData* MakeErrorData(const PGresult* result, const char* what) {
   error->constraint_name = Copy(result, PG_DIAG_CONSTRAINT_NAME);
   const char* context = PQresultErrorField(result, PG_DIAG_CONTEXT);
   error->context = context ? psprintf("%s\n%s", context, what) : pstrdup(what);
-  error->filename = __FILE__;
-  error->funcname = __func__;
-  error->lineno = __LINE__;
-  error->assoc_context = CurrentMemoryContext;
   return error;
 }
 
 }  // namespace
 
-void ThrowRemoteError(const PGresult* result, const std::string& what) {
+void ThrowRemoteError(const PGresult* result, const std::string& what, core::NodeId node) {
   const char* side = what.c_str();
-  throw PostgresError(CallPostgres([=] { return MakeErrorData(result, side); }));
+  throw RemoteError(node, CallPostgres([=] { return MakeErrorData(result, side); }));
+}
+
+void ThrowRemoteError(const Error& error, core::NodeId node) {
+  const Error* parts = &error;
+  throw RemoteError(node, CallPostgres([parts] { return MakeErrorData(*parts); }));
 }
 
 void ForwardNotice(void*, const PGresult* result) {

@@ -62,7 +62,7 @@ std::string BeginCommand() {
 RemoteSession::RemoteSession(const core::Node& node, const std::string& role)
     : node_(node.id),
       conninfo_(node.conninfo),
-      connection_(node.conninfo, role, "node \"" + node.name + "\"") {
+      connection_(node.conninfo, role, "node \"" + node.name + "\"", node.id) {
   const core::ShardMap* map = CallPostgres([] { return CurrentShardMap(); });
   Prove(map->local_node(), map->epoch());
 }

@@ -27,9 +27,10 @@ using ResultPointer = std::unique_ptr<PGresult, FreeResult>;
 
 class Connection {
  public:
-  // Connects as the role. what names the other side in errors ("node \"b\""). Throws 08001, or
-  // whatever interrupts the wait.
-  Connection(const std::string& conninfo, const std::string& role, std::string what);
+  // Connects as the role. what names the other side in errors ("node \"b\""), node is its id or 0.
+  // Throws 08001, or whatever interrupts the wait.
+  Connection(const std::string& conninfo, const std::string& role, std::string what,
+             core::NodeId node = 0);
   ~Connection();
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
@@ -71,9 +72,11 @@ class Connection {
   bool Wait(Readiness readiness, long timeout);
   void Connect(const std::string& conninfo, const std::string& role);
   [[noreturn]] void ThrowBroken(int sqlstate, const std::string& message) const;
+  [[noreturn]] void ThrowSilent() const;
 
   PGconn* connection_ = nullptr;
   std::string what_;
+  core::NodeId node_;
 };
 
 }  // namespace teamscale

@@ -3,7 +3,8 @@
 
 #include <string>
 
-#include "teamscale/postgres/boundary/server.h"
+#include "teamscale/core/sharding/shard_map.h"
+#include "teamscale/postgres/boundary/guard.h"
 
 extern "C" {
 #include "libpq-fe.h"
@@ -11,9 +12,12 @@ extern "C" {
 
 namespace teamscale {
 
-// Throws a PostgresError with every field of result's error; its CONTEXT ends with what (the other
+// Throws a RemoteError with every field of result's error; its CONTEXT ends with what (the other
 // side: node "b"). Guarded dialect.
-[[noreturn]] void ThrowRemoteError(const PGresult* result, const std::string& what);
+[[noreturn]] void ThrowRemoteError(const PGresult* result, const std::string& what,
+                                   core::NodeId node);
+// Throws a RemoteError that we found ourselves, such as the loss of a connection.
+[[noreturn]] void ThrowRemoteError(const Error& error, core::NodeId node);
 
 // A notice receiver for libpq. An ereport could leave libpq by a longjmp, so a notice is kept until
 // EmitForwardedNotices is called.
