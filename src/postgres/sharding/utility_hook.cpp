@@ -77,6 +77,26 @@ void HandOn(const UtilityCall& call) {
        call.environment, call.destination, call.completion);
 }
 
+bool ActOnAllNodes(const UtilityCall& call) {
+  if (CurrentScope() == Scope::kLocal) return false;
+  switch (nodeTag(call.statement->utilityStmt)) {
+    case T_CopyStmt:
+      return CopyIntoShardedTable(call);
+    case T_DropStmt:
+      return false;
+    case T_TruncateStmt:
+      return TruncateShardedTables(call);
+    case T_VacuumStmt:
+    case T_ClusterStmt:
+    case T_ReindexStmt:
+      return MaintainShardedTables(call);
+    case T_LockStmt:
+      return LockShardedTables(call);
+    default:
+      return false;
+  }
+}
+
 void RunNativeGranted(const UtilityCall& call, bool drop) {
   DdlRight previous = GrantDdlToCommand(drop);
   PG_TRY();
@@ -101,7 +121,7 @@ void Utility(PlannedStmt* statement, const char* query, bool read_only_tree,
     if (MayChangeHere()) {
       // What run_on_all_nodes() is given does not take a table out of the catalog.
       RunNativeGranted(call, !InLocalStatement());
-    } else {
+    } else if (!ActOnAllNodes(call)) {
       CheckDefinitionCommand(call);
       RunNative(call);
     }
