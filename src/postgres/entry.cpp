@@ -9,6 +9,7 @@
 #include "teamscale/postgres/cluster/remote_transaction.h"
 #include "teamscale/postgres/sharding/ddl_guard.h"
 #include "teamscale/postgres/sharding/key_router.h"
+#include "teamscale/postgres/sharding/split_insert.h"
 #include "teamscale/postgres/sharding/utility_hook.h"
 
 extern "C" {
@@ -28,4 +29,5 @@ void _PG_init(void) {
   teamscale::InitKeyRouter();
   teamscale::InitDdlGuard();
   teamscale::InitUtilityHook();
+  teamscale::InitSplitInsert();
 }

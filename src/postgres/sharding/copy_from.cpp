@@ -10,6 +10,7 @@
 #include "teamscale/postgres/boundary/sql_function.h"
 #include "teamscale/postgres/cluster/map.h"
 #include "teamscale/postgres/cluster/node_session.h"
+#include "teamscale/postgres/sharding/insert_privilege.h"
 #include "teamscale/postgres/sharding/key_router.h"
 #include "teamscale/postgres/sharding/scatter.h"
 #include "teamscale/postgres/sharding/utility_call.h"
@@ -22,10 +23,8 @@ extern "C" {
 #include "commands/copy.h"
 #include "commands/copyfrom_internal.h"
 #include "commands/defrem.h"
-#include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "rewrite/rewriteHandler.h"
-#include "utils/acl.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
@@ -69,11 +68,6 @@ bool IsListed(const CopyStmt* statement, const char* column) {
   foreach (cell, statement->attlist)
     if (strcmp(strVal(lfirst(cell)), column) == 0) return true;
   return statement->attlist == NIL;
-}
-
-bool MayInsertColumn(Oid parent, AttrNumber column) {
-  return pg_class_aclcheck(parent, GetUserId(), ACL_INSERT) == ACLCHECK_OK ||
-         pg_attribute_aclcheck(parent, column, GetUserId(), ACL_INSERT) == ACLCHECK_OK;
 }
 
 // The columns that travel: those that the command lists, and those whose defaults were evaluated
