@@ -18,6 +18,7 @@ extern "C" {
 #include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/syscache.h"
 }
 
@@ -89,8 +90,13 @@ int ExecuteAsExtensionOwner(const char* sql, int count, Oid* types, Datum* value
   int context;
   GetUserIdAndSecContext(&user, &context);
   SetUserIdAndSecContext(ExtensionOwner(), context | SECURITY_LOCAL_USERID_CHANGE);
-  // An error needs no repair here: the abort of the (sub)transaction restores the user.
+  // The caller's path could lead to operators and functions of the caller's own.
+  int settings = NewGUCNestLevel();
+  set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION,
+                    GUC_ACTION_SAVE, true, 0, false);
+  // An error needs no repair here: the abort of the (sub)transaction restores user and path.
   int status = SPI_execute_with_args(sql, count, types, values, nulls, false, 0);
+  AtEOXact_GUC(true, settings);
   SetUserIdAndSecContext(user, context);
   if (status < 0)
     ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR),

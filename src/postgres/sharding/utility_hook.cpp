@@ -83,7 +83,7 @@ bool ActOnAllNodes(const UtilityCall& call) {
     case T_CopyStmt:
       return CopyIntoShardedTable(call);
     case T_DropStmt:
-      return false;
+      return DropShardedTables(call);
     case T_TruncateStmt:
       return TruncateShardedTables(call);
     case T_VacuumStmt:
