@@ -161,6 +161,7 @@ Oid KeyType(const KeyRouter* router) { return router->type; }
 Oid KeyCollation(const KeyRouter* router) { return router->collation; }
 AttrNumber KeyAttribute(const KeyRouter* router) { return router->attribute; }
 Oid KeyOperatorFamily(const KeyRouter* router) { return router->family; }
+Oid KeyHashFamily(const KeyRouter* router) { return router->hash_family; }
 
 bool CanRouteType(const KeyRouter* router, Oid type) {
   return RouteOfType(router, type) != nullptr;

@@ -25,6 +25,8 @@ Oid KeyCollation(const KeyRouter* router);
 AttrNumber KeyAttribute(const KeyRouter* router);
 // The operator family of the partition key: hash for hash sharding, btree for list sharding.
 Oid KeyOperatorFamily(const KeyRouter* router);
+// The hash operator family whose equality is the key's, for either method.
+Oid KeyHashFamily(const KeyRouter* router);
 
 // Whether a value of this type can be routed: the key's own type, or one that the key's operator
 // family compares and hashes with it (integer and bigint).
