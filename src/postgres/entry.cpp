@@ -8,6 +8,7 @@
 #include "teamscale/postgres/cluster/node_state.h"
 #include "teamscale/postgres/cluster/remote_transaction.h"
 #include "teamscale/postgres/sharding/ddl_guard.h"
+#include "teamscale/postgres/sharding/executor.h"
 #include "teamscale/postgres/sharding/key_router.h"
 #include "teamscale/postgres/sharding/split_insert.h"
 #include "teamscale/postgres/sharding/utility_hook.h"
@@ -27,6 +28,7 @@ void _PG_init(void) {
   teamscale::InitConnection();
   teamscale::InitRemoteTransaction();
   teamscale::InitKeyRouter();
+  teamscale::InitExecutor();
   teamscale::InitDdlGuard();
   teamscale::InitUtilityHook();
   teamscale::InitSplitInsert();

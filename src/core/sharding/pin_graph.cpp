@@ -24,8 +24,8 @@ void PropagatePins(std::span<const PinSeed> seeds, std::span<const PinEdge> edge
     for (const PinEdge& edge : edges) {
       const Pin& pin = pins[edge.from];
       if (pin.value == kUnpinned) continue;
-      bool passes = edge.equality == kIdentity || pin.equality == kIdentity ||
-                    edge.equality == pin.equality;
+      bool passes =
+          edge.equality == kIdentity || pin.equality == kIdentity || edge.equality == pin.equality;
       if (passes &&
           offer(edge.to, pin.value, pin.equality == kIdentity ? edge.equality : pin.equality))
         changed = true;

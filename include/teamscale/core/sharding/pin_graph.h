@@ -1,10 +1,10 @@
 // Which columns of a statement are pinned to a value.
 //
-// A column is *pinned* to a value when rows that have another value there cannot make a difference to
-// the statement's result. A condition such as team_id = 42 pins a column (a seed). A condition such as
-// a.team_id = b.team_id passes a pin on: if a.team_id is pinned, rows of b with another value find no
-// partner (an edge). Not every equality does so in both directions: the ON condition of a LEFT JOIN
-// pins the nullable side only.
+// A column is *pinned* to a value when rows that have another value there cannot make a difference
+// to the statement's result. A condition such as team_id = 42 pins a column (a seed). A condition
+// such as a.team_id = b.team_id passes a pin on: if a.team_id is pinned, rows of b with another
+// value find no partner (an edge). Not every equality does so in both directions: the ON condition
+// of a LEFT JOIN pins the nullable side only.
 //
 // Equality means something only within one *notion of equality* (an operator family and, where it
 // matters, a collation). A pin passes an edge of the same notion, or one that hands values on
@@ -38,8 +38,8 @@ struct Pin {
   Equality equality = kIdentity;
 };
 
-// Fills pins (one per column, all unpinned before) from seeds along edges. The first pin that reaches
-// a column stays: any of several is right, as rows have to satisfy all of them.
+// Fills pins (one per column, all unpinned before) from seeds along edges. The first pin that
+// reaches a column stays: any of several is right, as rows have to satisfy all of them.
 //
 // wanted says for each column which notion of equality its pin must be of, kIdentity for any.
 void PropagatePins(std::span<const PinSeed> seeds, std::span<const PinEdge> edges,

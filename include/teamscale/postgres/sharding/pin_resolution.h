@@ -1,0 +1,26 @@
+// From pins to the node that owns them. Plain dialect.
+#pragma once
+
+#include "teamscale/core/sharding/shard_map.h"
+#include "teamscale/postgres/boundary/server.h"
+#include "teamscale/postgres/sharding/sharded_query.h"
+
+extern "C" {
+#include "nodes/params.h"
+}
+
+namespace teamscale {
+
+// The only node that can have rows of the statement, and one of its buckets; bucket is null when no
+// row can match (a null key, a list value that is not placed): then any node's answer is right,
+// this one's is taken.
+struct Owner {
+  core::NodeId node;
+  const core::Bucket* bucket;
+};
+
+// Evaluates the pins and finds their owner. Raises 0A000 when they belong to several nodes. writes:
+// an INSERT's key that is not placed is an error.
+Owner ResolvePins(List* pins, ParamListInfo parameters, bool inserts);
+
+}  // namespace teamscale

@@ -1,0 +1,32 @@
+// The custom plan node "Teamscale Route" and what it carries. Plain dialect.
+#pragma once
+
+#include "teamscale/postgres/boundary/server.h"
+#include "teamscale/postgres/sharding/pin_resolution.h"
+
+extern "C" {
+#include "executor/execdesc.h"
+#include "nodes/extensible.h"
+#include "nodes/plannodes.h"
+}
+
+namespace teamscale {
+
+// custom_private holds these in this order; custom_exprs the pins' values and then the parameters.
+struct RouteParts {
+  char* sql;                // the travelling statement
+  bool writes;              // whether it may take a transaction id
+  bool inserts;             // whether an INSERT's key is among the pins
+  PlannedStmt* local_plan;  // null when the owner was known to be another node
+  List* pins;               // of KeyPin*
+  List* parameters;         // Expr of $1, $2, ... of sql
+};
+
+CustomScan* MakeRouteNode(const RouteParts& parts);
+RouteParts ReadRouteNode(const CustomScan* node);
+bool IsRouteNode(const Plan* plan);
+
+// Registers the node's methods. Called once by InitRoute.
+void InitRouteNode();
+
+}  // namespace teamscale

@@ -1,0 +1,190 @@
+// The planner and executor hooks: where every statement passes.
+#include "teamscale/postgres/sharding/executor.h"
+
+#include "teamscale/postgres/cluster/map.h"
+#include "teamscale/postgres/cluster/node_session.h"
+#include "teamscale/postgres/cluster/node_state.h"
+#include "teamscale/postgres/sharding/inlining.h"
+#include "teamscale/postgres/sharding/route.h"
+#include "teamscale/postgres/sharding/split_insert.h"
+
+extern "C" {
+#include "access/parallel.h"
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "executor/executor.h"
+#include "miscadmin.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/planner.h"
+#include "parser/parsetree.h"
+#include "utils/lsyscache.h"
+}
+
+namespace teamscale {
+
+namespace {
+
+planner_hook_type previous_planner = nullptr;
+ExecutorStart_hook_type previous_start = nullptr;
+ExecutorRun_hook_type previous_run = nullptr;
+ExecutorFinish_hook_type previous_finish = nullptr;
+
+// --- Planning
+// ---------------------------------------------------------------------------------------
+
+// PostgreSQL's plan for this node. What it runs meanwhile (immutable functions) is nested.
+PlannedStmt* PlanLocally(Query* query, const char* query_string, int cursor_options,
+                         ParamListInfo parameters) {
+  int level = EnterNestedExecution();
+  PlannedStmt* volatile plan = nullptr;
+  PG_TRY();
+  {
+    auto next = previous_planner ? previous_planner : standard_planner;
+    plan = next(query, query_string, cursor_options, parameters);
+  }
+  PG_FINALLY();
+  { LeaveNestedExecution(level); }
+  PG_END_TRY();
+  return plan;
+}
+
+[[noreturn]] void RefuseStatement(const ShardedQuery* sharded) {
+  ereport(
+      ERROR,
+      (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("the statement cannot be sent to one node"),
+       errdetail("%s", sharded->obstacle), sharded->hint ? errhint("%s", sharded->hint) : 0));
+  pg_unreachable();
+}
+
+void RefuseOnStandby() {
+  if (!RecoveryInProgress()) return;
+  ereport(
+      ERROR,
+      (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("a standby does not serve sharded tables"),
+       errhint("Ask the primary, or set teamscale.scope = local to see this node's rows.")));
+}
+
+bool IsSplittable(const Query* query, const core::ShardMap* map) {
+  return query->commandType == CMD_INSERT &&
+         map->FindTable(rt_fetch(query->resultRelation, query->rtable)->relid);
+}
+
+PlannedStmt* PlanSharded(Query* query, const core::ShardMap* map, const char* query_string,
+                         int cursor_options, ParamListInfo parameters) {
+  RequireServingNode();
+  RefuseOnStandby();
+  ShardedQuery* sharded = AnalyzeShardedQuery(query, map);
+  bool splittable = IsSplittable(query, map);
+  if (splittable && (sharded->obstacle || sharded->names_other_tables))
+    return PlanSplitInsert(query, query_string, cursor_options, parameters);
+  if (sharded->obstacle) RefuseStatement(sharded);
+  return PlanRoute(query, sharded, PlanLocally, query_string, cursor_options, parameters);
+}
+
+PlannedStmt* Plan(Query* query, const char* query_string, int cursor_options,
+                  ParamListInfo parameters) {
+  const core::ShardMap* map = CurrentShardMap();
+  if (map && !map->tables().empty() && CurrentScope() == Scope::kCluster) {
+    InlineShardedFunctions(query, map);
+    if (NamesShardedTable(query, map))
+      return PlanSharded(query, map, query_string, cursor_options, parameters);
+  }
+  return PlanLocally(query, query_string, cursor_options, parameters);
+}
+
+// --- Execution
+// --------------------------------------------------------------------------------------
+
+// The net: a plan that reads or writes a sharded table here, and that was not made by Plan() for
+// this scope, would show this node's rows as if they were all.
+void RefuseUnsanctioned(const PlannedStmt* plan, const core::ShardMap* map) {
+  if (IsSanctioned(plan) || IsSplitInsert(plan)) return;
+  ListCell* cell;
+  foreach (cell, plan->rtable) {
+    auto* entry = lfirst_node(RangeTblEntry, cell);
+    if (entry->rtekind != RTE_RELATION || !map->FindTable(entry->relid)) continue;
+    ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                    errmsg("a plan made for one node cannot answer for sharded table \"%s\"",
+                           get_rel_name(entry->relid)),
+                    errdetail("It was made in another scope, or by a function that PostgreSQL "
+                              "inlined."),
+                    errhint("Prepare the statement again.")));
+  }
+}
+
+// teamscale.scope = local is for looking.
+void RefuseLocalWrites(const PlannedStmt* plan, const core::ShardMap* map) {
+  if (plan->commandType == CMD_SELECT && !plan->hasModifyingCTE) return;
+  if (superuser() || InNodeSession() || InLocalStatement()) return;
+  ListCell* cell;
+  foreach (cell, plan->rtable) {
+    auto* entry = lfirst_node(RangeTblEntry, cell);
+    if (entry->rtekind != RTE_RELATION || !map->FindTable(entry->relid)) continue;
+    if (!(entry->requiredPerms & (ACL_INSERT | ACL_UPDATE | ACL_DELETE))) continue;
+    ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+                    errmsg("only superusers may write to sharded table \"%s\" under "
+                           "teamscale.scope = local",
+                           get_rel_name(entry->relid)),
+                    errhint("RESET teamscale.scope.")));
+  }
+}
+
+void Start(QueryDesc* query, int flags) {
+  const core::ShardMap* map = IsParallelWorker() ? nullptr : CurrentShardMap();
+  if (map && !map->tables().empty()) {
+    if (IsRoute(query->plannedstmt))
+      query->plannedstmt = ResolveRoute(query->plannedstmt, query->params);
+    else if (CurrentScope() == Scope::kCluster)
+      RefuseUnsanctioned(query->plannedstmt, map);
+    else
+      RefuseLocalWrites(query->plannedstmt, map);
+  }
+  if (previous_start)
+    previous_start(query, flags);
+  else
+    standard_ExecutorStart(query, flags);
+}
+
+void Run(QueryDesc* query, ScanDirection direction, uint64 count, bool once) {
+  int level = EnterNestedExecution();
+  PG_TRY();
+  {
+    if (previous_run)
+      previous_run(query, direction, count, once);
+    else
+      standard_ExecutorRun(query, direction, count, once);
+  }
+  PG_FINALLY();
+  { LeaveNestedExecution(level); }
+  PG_END_TRY();
+}
+
+void Finish(QueryDesc* query) {
+  int level = EnterNestedExecution();
+  PG_TRY();
+  {
+    if (previous_finish)
+      previous_finish(query);
+    else
+      standard_ExecutorFinish(query);
+  }
+  PG_FINALLY();
+  { LeaveNestedExecution(level); }
+  PG_END_TRY();
+}
+
+}  // namespace
+
+void InitExecutor() {
+  InitRoute();
+  previous_planner = planner_hook;
+  planner_hook = Plan;
+  previous_start = ExecutorStart_hook;
+  ExecutorStart_hook = Start;
+  previous_run = ExecutorRun_hook;
+  ExecutorRun_hook = Run;
+  previous_finish = ExecutorFinish_hook;
+  ExecutorFinish_hook = Finish;
+}
+
+}  // namespace teamscale

@@ -1,0 +1,107 @@
+#include "teamscale/postgres/sharding/pin_resolution.h"
+
+#include "teamscale/postgres/cluster/map.h"
+#include "teamscale/postgres/sharding/key_router.h"
+
+extern "C" {
+#include "executor/executor.h"
+#include "nodes/nodeFuncs.h"
+#include "utils/array.h"
+#include "utils/datum.h"
+#include "utils/lsyscache.h"
+}
+
+namespace teamscale {
+
+namespace {
+
+struct Search {
+  const core::ShardMap* map;
+  bool inserts;
+  Oid relation;  // whose key found the first owner
+  Owner owner;
+};
+
+[[noreturn]] void RefuseSeveralNodes(const Search& search, Oid relation,
+                                     const core::Bucket* bucket) {
+  ereport(ERROR,
+          (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+           errmsg("the statement's keys belong to different nodes"),
+           errdetail("A key of \"%s\" belongs to node \"%s\", a key of \"%s\" to node \"%s\".",
+                     get_rel_name(search.relation),
+                     search.map->FindNode(search.owner.node)->name.c_str(), get_rel_name(relation),
+                     search.map->FindNode(bucket->node)->name.c_str()),
+           errhint("Use one statement for each key, in one transaction if need be.")));
+  pg_unreachable();
+}
+
+void AddKey(Search* search, Oid relation, Datum value, bool is_null, Oid type) {
+  const KeyRouter* router = GetKeyRouter(relation);
+  const core::Bucket* bucket = search->inserts && !is_null
+                                   ? RequireBucketOfKey(router, value, is_null, type)
+                                   : BucketOfKey(router, value, is_null, type);
+  // Nothing equals null; only an INSERT has a use for its bucket, which will refuse it.
+  if (!bucket || (is_null && !search->inserts)) return;
+  if (search->owner.bucket && search->owner.node != bucket->node)
+    RefuseSeveralNodes(*search, relation, bucket);
+  if (!search->owner.bucket) {
+    search->relation = relation;
+    search->owner = {bucket->node, bucket};
+  }
+}
+
+void AddArray(Search* search, Oid relation, Datum value) {
+  ArrayType* array = DatumGetArrayTypeP(value);
+  int16 length;
+  bool by_value;
+  char alignment;
+  get_typlenbyvalalign(ARR_ELEMTYPE(array), &length, &by_value, &alignment);
+  Datum* elements;
+  bool* nulls;
+  int count;
+  deconstruct_array(array, ARR_ELEMTYPE(array), length, by_value, alignment, &elements, &nulls,
+                    &count);
+  for (int i = 0; i < count; ++i)
+    AddKey(search, relation, elements[i], nulls[i], ARR_ELEMTYPE(array));
+}
+
+Datum Evaluate(Expr* expression, ParamListInfo parameters, bool* is_null) {
+  if (IsA(expression, Const)) {
+    auto* constant = reinterpret_cast<Const*>(expression);
+    *is_null = constant->constisnull;
+    return constant->constvalue;
+  }
+  // The context belongs to the current memory context and goes with it.
+  ExprContext* context = CreateStandaloneExprContext();
+  context->ecxt_param_list_info = parameters;
+  ExprState* state = ExecInitExprWithParams(expression, parameters);
+  Datum value = ExecEvalExprSwitchContext(state, context, is_null);
+  if (!*is_null) {
+    int16 length;
+    bool by_value;
+    get_typlenbyval(exprType(reinterpret_cast<Node*>(expression)), &length, &by_value);
+    value = datumCopy(value, by_value, length);
+  }
+  FreeExprContext(context, true);
+  return value;
+}
+
+}  // namespace
+
+Owner ResolvePins(List* pins, ParamListInfo parameters, bool inserts) {
+  const core::ShardMap* map = CurrentShardMap();
+  Search search = {map, inserts, InvalidOid, {map->local_node(), nullptr}};
+  ListCell* cell;
+  foreach (cell, pins) {
+    auto* pin = static_cast<KeyPin*>(lfirst(cell));
+    bool is_null;
+    Datum value = Evaluate(pin->value, parameters, &is_null);
+    if (!pin->is_array)
+      AddKey(&search, pin->relation, value, is_null, exprType(reinterpret_cast<Node*>(pin->value)));
+    else if (!is_null)
+      AddArray(&search, pin->relation, value);
+  }
+  return search.owner;
+}
+
+}  // namespace teamscale
