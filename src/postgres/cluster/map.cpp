@@ -191,6 +191,8 @@ std::unique_ptr<const core::ShardMap> Build(const RawCatalog& raw) {
   ForEachRow(raw.placements, [&](const Row& row) { placement[row.Integer(0)] = row.Integer(1); });
   std::vector<core::Bucket> buckets;
   ForEachRow(raw.buckets, [&](const Row& row) {
+    // While a transaction writes the catalog, its own statements see a part of it.
+    if (!placement.contains(row.Integer(0))) return;
     core::Bucket bucket;
     bucket.id = row.Integer(0);
     bucket.group = row.Integer(1);

@@ -15,12 +15,11 @@ List* ReferTo(List* target_list, int varno) {
   ListCell* cell;
   foreach (cell, target_list) {
     auto* entry = static_cast<TargetEntry*>(lfirst(cell));
-    bool is_null =
-        IsA(entry->expr, Const) && reinterpret_cast<Const*>(entry->expr)->constisnull;
+    bool is_null = IsA(entry->expr, Const) && reinterpret_cast<Const*>(entry->expr)->constisnull;
     auto* expression = is_null ? static_cast<Expr*>(copyObjectImpl(entry->expr))
                                : reinterpret_cast<Expr*>(makeVarFromTargetEntry(varno, entry));
-    references = lappend(references, makeTargetEntry(expression, entry->resno, entry->resname,
-                                                     entry->resjunk));
+    references = lappend(references,
+                         makeTargetEntry(expression, entry->resno, entry->resname, entry->resjunk));
   }
   return references;
 }

@@ -1,5 +1,6 @@
 #include "teamscale/postgres/boundary/tree.h"
 #include "teamscale/postgres/cluster/catalog.h"
+#include "teamscale/postgres/cluster/map.h"
 #include "teamscale/postgres/sharding/route.h"
 #include "teamscale/postgres/sharding/route_node.h"
 #include "teamscale/postgres/sharding/travel.h"
