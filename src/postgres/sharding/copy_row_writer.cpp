@@ -1,4 +1,5 @@
 #include "teamscale/postgres/sharding/lossless_settings.h"
+#include "teamscale/postgres/sharding/text_form.h"
 #include "teamscale/postgres/sharding/wire.h"
 
 extern "C" {
@@ -88,7 +89,7 @@ CopyRowWriter* CopyRowWriter::Make(TupleDesc columns) {
     if (writer->binary_)
       getTypeBinaryOutputInfo(attribute->atttypid, &function, &is_varlena);
     else
-      getTypeOutputInfo(attribute->atttypid, &function, &is_varlena);
+      function = TextOutputFunction(attribute->atttypid);
     fmgr_info(function, &column->function);
   }
   return writer;

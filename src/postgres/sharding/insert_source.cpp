@@ -91,7 +91,8 @@ void AlignInsertSource(Query* query) {
     auto* value = static_cast<Node*>(copyObjectImpl(*place));
     ChangeVarNodes(value, source, 1, 0);
     select->hasSubLinks |= checkExprHasSubLink(value);
-    char* name = psprintf("column%d", ++column);
+    // Not column1, ...: the deparser takes a SELECT of just these for the bare VALUES below it.
+    char* name = psprintf("value%d", ++column);
     select->targetList = lappend(
         select->targetList, makeTargetEntry(reinterpret_cast<Expr*>(value), column, name, false));
     names = lappend(names, makeString(name));

@@ -1,6 +1,7 @@
 #include "teamscale/postgres/boundary/guard.h"
 #include "teamscale/postgres/sharding/hoisting.h"
 #include "teamscale/postgres/sharding/lossless_settings.h"
+#include "teamscale/postgres/sharding/text_form.h"
 #include "teamscale/postgres/sharding/wire.h"
 
 extern "C" {
@@ -19,16 +20,15 @@ struct Encoded {
 
 // Plain. The result lives in the current memory context.
 Encoded Encode(Datum value, Oid type) {
-  Oid function;
-  bool is_varlena;
   if (TravelsBinary(type)) {
+    Oid function;
+    bool is_varlena;
     getTypeBinaryOutputInfo(type, &function, &is_varlena);
     bytea* bytes = OidSendFunctionCall(function, value);
     return {true, VARDATA(bytes), VARSIZE(bytes) - VARHDRSZ};
   }
-  getTypeOutputInfo(type, &function, &is_varlena);
   int settings = EnterLosslessSettings();
-  char* text = OidOutputFunctionCall(function, value);
+  char* text = OidOutputFunctionCall(TextOutputFunction(type), value);
   LeaveLosslessSettings(settings);
   return {false, text, strlen(text)};
 }

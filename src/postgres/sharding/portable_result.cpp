@@ -76,14 +76,13 @@ Query* ConvertAround(Query* query) {
     auto* column = lfirst_node(TargetEntry, cell);
     if (column->resjunk) continue;
     char* name = psprintf("column%d", column->resno);
-    column->resname = name;
     names = lappend(names, makeString(name));
     outer->targetList =
         lappend(outer->targetList,
                 makeTargetEntry(reinterpret_cast<Expr*>(makeVarFromTargetEntry(1, column)),
                                 column->resno, name, false));
   }
-  entry->alias = makeAlias("result", NIL);
+  entry->alias = makeAlias("result", names);
   entry->eref = makeAlias("result", names);
   ConvertInPlace(outer->targetList);
   return outer;

@@ -1,7 +1,7 @@
+#include "teamscale/postgres/sharding/text_form.h"
 #include "teamscale/postgres/sharding/wire.h"
 
 extern "C" {
-#include "catalog/pg_type.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 }
@@ -13,7 +13,6 @@ namespace teamscale {
 struct RowReader::Column {
   int attribute;  // index into values and nulls
   bool travels_binary;
-  bool is_xml;
   Oid input_parameter;
   FmgrInfo input;
   Oid receive_parameter;
@@ -29,13 +28,11 @@ RowReader* RowReader::Make(TupleDesc columns) {
     if (attribute->attisdropped) continue;
     Column* column = &reader->columns_[reader->count_++];
     Oid type = getBaseType(attribute->atttypid);
-    Oid function;
     column->attribute = i;
     column->travels_binary = TravelsBinary(type);
-    column->is_xml = type == XMLOID;
-    getTypeInputInfo(type, &function, &column->input_parameter);
-    fmgr_info(function, &column->input);
+    fmgr_info(TextInputFunction(type, &column->input_parameter), &column->input);
     if (column->travels_binary) {
+      Oid function;
       getTypeBinaryInputInfo(type, &function, &column->receive_parameter);
       fmgr_info(function, &column->receive);
     }
@@ -44,8 +41,6 @@ RowReader* RowReader::Make(TupleDesc columns) {
 }
 
 Datum RowReader::ReadValue(Column* column, bool binary, char* bytes, int size) {
-  // Not parsed again: xmloption may have another value than when the document was stored.
-  if (column->is_xml) return PointerGetDatum(cstring_to_text_with_len(bytes, size));
   if (!binary || !column->travels_binary)
     return InputFunctionCall(&column->input, bytes, column->input_parameter, -1);
   StringInfoData buffer;

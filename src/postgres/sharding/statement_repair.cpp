@@ -2,6 +2,13 @@
 
 #include "teamscale/postgres/boundary/tree.h"
 
+extern "C" {
+#include "access/sysattr.h"
+#include "nodes/makefuncs.h"
+#include "parser/parsetree.h"
+#include "utils/lsyscache.h"
+}
+
 namespace teamscale {
 
 namespace {
@@ -25,14 +32,19 @@ void RepairMergeActions(Query* query) {
   }
 }
 
-// SEARCH and CYCLE were expanded into the query's own columns: printed again they clash with them.
-void ForgetSearches(Query* query) {
-  ListCell* cell;
-  foreach (cell, query->cteList) {
-    auto* expression = lfirst_node(CommonTableExpr, cell);
-    expression->search_clause = nullptr;
-    expression->cycle_clause = nullptr;
-  }
+// SET generated = DEFAULT assigns nothing and leaves no target, yet rows are updated and triggers
+// fire.
+void KeepUpdateOfGenerated(Query* query) {
+  if (query->targetList) return;
+  auto* table = rt_fetch(query->resultRelation, query->rtable);
+  int column = bms_next_member(table->updatedCols, -1);
+  if (column < 0) return;
+  auto number = static_cast<AttrNumber>(column + FirstLowInvalidHeapAttributeNumber);
+  auto* value = makeNode(SetToDefault);
+  get_atttypetypmodcoll(table->relid, number, &value->typeId, &value->typeMod, &value->collation);
+  value->location = -1;
+  query->targetList = list_make1(makeTargetEntry(reinterpret_cast<Expr*>(value), number,
+                                                 get_attname(table->relid, number, false), false));
 }
 
 bool ForgetWalker(Node* node, void*) {
@@ -55,10 +67,12 @@ void ForgetRowSecurity(Query* query) {
 
 void RepairForDeparse(Query* query) {
   query->isReturn = false;  // of an SQL function's body: it would be printed as RETURN
-  ForgetSearches(query);
+  RestoreSearches(query);
+  RepairSortKeys(query);
   switch (query->commandType) {
     case CMD_UPDATE:
       query->targetList = RepairUpdateTargets(query->targetList);
+      KeepUpdateOfGenerated(query);
       break;
     case CMD_INSERT:
       if (query->onConflict)

@@ -51,7 +51,8 @@ namespace {
 
 struct TableCheck {
   IsEverywhere is_everywhere;
-  bool in_view;
+  bool in_view = false;    // within the query of a view, at its top
+  bool in_search = false;  // within SEARCH or CYCLE, which make rows of their own
 };
 
 bool IsPlaceholderOfView(const RangeTblEntry* entry, int index) {
@@ -80,7 +81,8 @@ void CheckTablesWithin(Query* query, TableCheck* check);
 void CheckView(const RangeTblEntry* entry, const RangeTblEntry* view, const TableCheck* check) {
   if (isAnyTempNamespace(get_rel_namespace(view->relid)))
     RefuseTemporary("view", get_rel_name(view->relid));
-  TableCheck inside{check->is_everywhere, true};
+  TableCheck inside = *check;
+  inside.in_view = true;
   CheckTablesWithin(entry->subquery, &inside);
   CheckFunctions(entry->subquery);
 }
@@ -125,10 +127,33 @@ void CheckTablesWithin(Query* query, TableCheck* check) {
   WalkQuery<TableCheck>(query, TableWalker, check, QTW_IGNORE_RT_SUBQUERIES);
 }
 
+// JOIN ... USING (...) AS name used as a whole: printed as ROW(...) it would lose its field names.
+bool IsRowOfJoin(const RowExpr* row) {
+  if (row->row_typeid != RECORDOID || row->row_format != COERCE_IMPLICIT_CAST) return false;
+  int number = 0;
+  ListCell* cell;
+  foreach (cell, row->colnames)
+    if (strcmp(strVal(lfirst(cell)), psprintf("f%d", ++number)) != 0) return true;
+  return false;
+}
+
+bool CheckCommonTable(CommonTableExpr* expression, const TableCheck* check) {
+  TableCheck inside = *check;
+  inside.in_search |= expression->search_clause || expression->cycle_clause;
+  return TableWalker(expression->ctequery, &inside);
+}
+
 bool TableWalker(Node* node, TableCheck* check) {
   if (!node) return false;
+  if (IsA(node, CommonTableExpr))
+    return CheckCommonTable(reinterpret_cast<CommonTableExpr*>(node), check);
+  if (IsA(node, RowExpr) && !check->in_search && IsRowOfJoin(reinterpret_cast<RowExpr*>(node)))
+    ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                    errmsg("the alias of JOIN USING cannot be used as a row on another node"),
+                    errhint("Name its columns.")));
   if (IsA(node, Query)) {
-    TableCheck inside{check->is_everywhere, false};
+    TableCheck inside = *check;
+    inside.in_view = false;
     CheckTablesWithin(reinterpret_cast<Query*>(node), &inside);
     return false;
   }
@@ -207,7 +232,7 @@ bool WriteWalker(Node* node, void*) {
 }  // namespace
 
 void CheckTables(Query* query, IsEverywhere is_everywhere) {
-  TableCheck check{is_everywhere, false};
+  TableCheck check{is_everywhere};
   CheckTablesWithin(query, &check);
 }
 

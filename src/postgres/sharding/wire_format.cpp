@@ -84,7 +84,7 @@ bool TravelsBinary(Oid type) {
   }
   Oid element = get_element_type(base);
   if (OidIsValid(element)) return TravelsBinaryAsPart(element);
-  return !NamesObject(base) && HasBinaryForm(base);
+  return base != XMLOID && !NamesObject(base) && HasBinaryForm(base);
 }
 
 bool CanTravelBinary(TupleDesc columns) {

@@ -27,6 +27,14 @@ List* RepairInsertTargets(List* targets);
 // The place of the value within nested element and field assignments.
 Node** AssignedValue(Node** expression);
 
+// With SEARCH and CYCLE (search_repair.cpp): the rewriter expands them into columns of rows without
+// type, which cannot be read back, and leaves the clauses, which would be expanded again.
+void RestoreSearches(Query* query);
+
+// With names in ORDER BY and DISTINCT ON (sort_key_repair.cpp): an output column's name hides the
+// column that is meant.
+void RepairSortKeys(Query* query);
+
 // And with the source of an INSERT (insert_source.cpp): afterwards it yields the columns of the
 // target list, in its order.
 void AlignInsertSource(Query* query);
