@@ -2,6 +2,7 @@
 #include "teamscale/postgres/cluster/boot.h"
 #include "teamscale/postgres/cluster/catalog.h"
 #include "teamscale/postgres/cluster/connection.h"
+#include "teamscale/postgres/cluster/maintenance.h"
 #include "teamscale/postgres/cluster/map.h"
 #include "teamscale/postgres/cluster/node_secret.h"
 #include "teamscale/postgres/cluster/node_session.h"
@@ -27,6 +28,7 @@ void _PG_init(void) {
   teamscale::InitNodeState();
   teamscale::InitConnection();
   teamscale::InitRemoteTransaction();
+  teamscale::InitMaintenance();
   teamscale::InitKeyRouter();
   teamscale::InitExecutor();
   teamscale::InitDdlGuard();

@@ -47,67 +47,56 @@ std::string Field(const PGresult* result, int field) {
   return value ? value : "";
 }
 
-char* Copy(const PGresult* result, int field) {
-  const char* value = PQresultErrorField(result, field);
-  return value ? pstrdup(value) : nullptr;
+// The two below are of the plain dialect. They raise for good: where an error is shown and logged
+// is for the server to say.
+[[noreturn]] void Raise(const Error& parts) {
+  ereport(ERROR, (errcode(parts.sqlstate()), errmsg_internal("%s", parts.what()),
+                  parts.detail().empty() ? 0 : errdetail_internal("%s", parts.detail().c_str()),
+                  parts.hint().empty() ? 0 : errhint("%s", parts.hint().c_str())));
+  pg_unreachable();
 }
 
-char* Copy(const std::string& text) { return text.empty() ? nullptr : pstrdup(text.c_str()); }
-
-// The two below are of the plain dialect.
-ErrorData* NewErrorData() {
-  auto* error = static_cast<ErrorData*>(palloc0(sizeof(ErrorData)));
-  error->elevel = ERROR;
-  error->output_to_server = true;
-  error->output_to_client = true;
-  error->filename = __FILE__;
-  error->funcname = __func__;
-  error->lineno = __LINE__;
-  error->assoc_context = CurrentMemoryContext;
-  return error;
+[[noreturn]] void Raise(const PGresult* result, const char* what) {
+  auto field = [result](int code) { return PQresultErrorField(result, code); };
+  auto name = [&field](int code) {
+    const char* value = field(code);
+    return value ? err_generic_string(code, value) : 0;
+  };
+  const char* message = field(PG_DIAG_MESSAGE_PRIMARY);
+  if (!message) message = PQresultErrorMessage(result);
+  if (!message || !*message) message = "another node failed without a message";
+  const char* detail = field(PG_DIAG_MESSAGE_DETAIL);
+  const char* hint = field(PG_DIAG_MESSAGE_HINT);
+  const char* context = field(PG_DIAG_CONTEXT);
+  ereport(ERROR,
+          (errcode(SqlState(result, ERRCODE_CONNECTION_FAILURE)), errmsg_internal("%s", message),
+           detail ? errdetail_internal("%s", detail) : 0, hint ? errhint("%s", hint) : 0,
+           name(PG_DIAG_SCHEMA_NAME), name(PG_DIAG_TABLE_NAME), name(PG_DIAG_COLUMN_NAME),
+           name(PG_DIAG_DATATYPE_NAME), name(PG_DIAG_CONSTRAINT_NAME),
+           context ? errcontext("%s", context) : 0, errcontext("%s", what)));
+  pg_unreachable();
 }
 
-ErrorData* MakeErrorData(const Error& parts) {
-  ErrorData* error = NewErrorData();
-  error->sqlerrcode = parts.sqlstate();
-  error->message = pstrdup(parts.what());
-  error->message_id = error->message;
-  error->detail = Copy(parts.detail());
-  error->hint = Copy(parts.hint());
-  return error;
-}
-
-ErrorData* MakeErrorData(const PGresult* result, const char* what) {
-  ErrorData* error = NewErrorData();
-  error->sqlerrcode = SqlState(result, ERRCODE_CONNECTION_FAILURE);
-  error->message = Copy(result, PG_DIAG_MESSAGE_PRIMARY);
-  if (!error->message) {
-    const char* whole = PQresultErrorMessage(result);
-    error->message = pstrdup(whole && *whole ? whole : "another node failed without a message");
+template <typename F>
+[[noreturn]] void ThrowFor(core::NodeId node, F&& raise) {
+  ErrorData* data = nullptr;
+  try {
+    CallPostgres([&raise] { raise(); });
+  } catch (const PostgresError& error) {
+    data = error.data();
   }
-  error->message_id = error->message;
-  error->detail = Copy(result, PG_DIAG_MESSAGE_DETAIL);
-  error->hint = Copy(result, PG_DIAG_MESSAGE_HINT);
-  error->schema_name = Copy(result, PG_DIAG_SCHEMA_NAME);
-  error->table_name = Copy(result, PG_DIAG_TABLE_NAME);
-  error->column_name = Copy(result, PG_DIAG_COLUMN_NAME);
-  error->datatype_name = Copy(result, PG_DIAG_DATATYPE_NAME);
-  error->constraint_name = Copy(result, PG_DIAG_CONSTRAINT_NAME);
-  const char* context = PQresultErrorField(result, PG_DIAG_CONTEXT);
-  error->context = context ? psprintf("%s\n%s", context, what) : pstrdup(what);
-  return error;
+  throw RemoteError(node, data);
 }
 
 }  // namespace
 
 void ThrowRemoteError(const PGresult* result, const std::string& what, core::NodeId node) {
   const char* side = what.c_str();
-  throw RemoteError(node, CallPostgres([=] { return MakeErrorData(result, side); }));
+  ThrowFor(node, [=] { Raise(result, side); });
 }
 
 void ThrowRemoteError(const Error& error, core::NodeId node) {
-  const Error* parts = &error;
-  throw RemoteError(node, CallPostgres([parts] { return MakeErrorData(*parts); }));
+  ThrowFor(node, [&error] { Raise(error); });
 }
 
 void ForwardNotice(void*, const PGresult* result) {

@@ -17,6 +17,7 @@
 #include "teamscale/postgres/boundary/guard.h"
 #include "teamscale/postgres/cluster/boot.h"
 #include "teamscale/postgres/cluster/commit_record.h"
+#include "teamscale/postgres/cluster/maintenance.h"
 #include "teamscale/postgres/cluster/map.h"
 #include "teamscale/postgres/cluster/node_session.h"
 #include "teamscale/postgres/cluster/node_state.h"
@@ -198,6 +199,7 @@ void AfterCommit() noexcept {
                             errdetail("The maintenance worker settles it as soon as the node "
                                       "answers; until then its rows stay locked there.")));
         });
+        RequestSettling();
       }
     }
     for (RemoteSession* session : participants) session->LeaveTransaction();
@@ -310,18 +312,21 @@ RemoteSession& UseSession(core::NodeId id, Effect effect) {
     CallPostgres([] { before_shmem_exit(OnExit, Datum{0}); });
     exit_registered = true;
   }
-  std::unique_ptr<RemoteSession>& session = Sessions()[{id, user}];
-  bool in_transaction = session && session->in_transaction();
-  if (session && !in_transaction && (!session->usable() || session->conninfo() != node->conninfo))
-    session.reset();
-  if (session && !session->usable())
+  auto found = Sessions().find({id, user});
+  if (found != Sessions().end() && !found->second->in_transaction() &&
+      (!found->second->usable() || found->second->conninfo() != node->conninfo)) {
+    Sessions().erase(found);
+    found = Sessions().end();
+  }
+  if (found == Sessions().end()) {
+    const char* role = CallPostgres([user] { return GetUserNameFromId(user, false); });
+    auto session = std::make_unique<RemoteSession>(*node, role);
+    found = Sessions().emplace(SessionKey{id, user}, std::move(session)).first;
+  }
+  if (!found->second->usable())
     throw Error(ERRCODE_CONNECTION_FAILURE, "lost the connection to node \"" + node->name + "\"",
                 "What this transaction did there is lost.", "Roll back and try again.");
-  if (!session) {
-    const char* role = CallPostgres([user] { return GetUserNameFromId(user, false); });
-    session = std::make_unique<RemoteSession>(*node, role);
-  }
-  return *session;
+  return *found->second;
 }
 
 void CloseIdleSessions() {
