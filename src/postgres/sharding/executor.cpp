@@ -69,13 +69,18 @@ bool IsSplittable(const Query* query, const core::ShardMap* map) {
          map->FindTable(rt_fetch(query->resultRelation, query->rtable)->relid);
 }
 
+// Whether an INSERT's rows come from a VALUES list or a query.
+bool HasSeveralRows(const Query* query) { return query->jointree->fromlist != NIL; }
+
 PlannedStmt* PlanSharded(Query* query, const core::ShardMap* map, const char* query_string,
                          int cursor_options, ParamListInfo parameters) {
   RequireServingNode();
   RefuseOnStandby();
   ShardedQuery* sharded = AnalyzeShardedQuery(query, map);
-  bool splittable = IsSplittable(query, map);
-  if (splittable && (sharded->obstacle || sharded->names_other_tables))
+  // Rows that are not known to belong to one node now are split when they are.
+  if (IsSplittable(query, map) &&
+      (sharded->obstacle || sharded->names_other_tables ||
+       (HasSeveralRows(query) && !HasOneOwnerNow(sharded, true, parameters))))
     return PlanSplitInsert(query, query_string, cursor_options, parameters);
   if (sharded->obstacle) RefuseStatement(sharded);
   return PlanRoute(query, sharded, PlanLocally, query_string, cursor_options, parameters);

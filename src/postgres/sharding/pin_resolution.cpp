@@ -18,7 +18,9 @@ namespace {
 struct Search {
   const core::ShardMap* map;
   bool inserts;
-  Oid relation;  // whose key found the first owner
+  bool raise;        // whether a second owner is an error
+  bool has_several;  // whether there was one
+  Oid relation;      // whose key found the first owner
   Owner owner;
 };
 
@@ -42,8 +44,10 @@ void AddKey(Search* search, Oid relation, Datum value, bool is_null, Oid type) {
                                    : BucketOfKey(router, value, is_null, type);
   // Nothing equals null; only an INSERT has a use for its bucket, which will refuse it.
   if (!bucket || (is_null && !search->inserts)) return;
-  if (search->owner.bucket && search->owner.node != bucket->node)
-    RefuseSeveralNodes(*search, relation, bucket);
+  if (search->owner.bucket && search->owner.node != bucket->node) {
+    if (search->raise) RefuseSeveralNodes(*search, relation, bucket);
+    search->has_several = true;
+  }
   if (!search->owner.bucket) {
     search->relation = relation;
     search->owner = {bucket->node, bucket};
@@ -86,22 +90,36 @@ Datum Evaluate(Expr* expression, ParamListInfo parameters, bool* is_null) {
   return value;
 }
 
-}  // namespace
-
-Owner ResolvePins(List* pins, ParamListInfo parameters, bool inserts) {
-  const core::ShardMap* map = CurrentShardMap();
-  Search search = {map, inserts, InvalidOid, {map->local_node(), nullptr}};
+void Run(Search* search, List* pins, ParamListInfo parameters) {
   ListCell* cell;
   foreach (cell, pins) {
     auto* pin = static_cast<KeyPin*>(lfirst(cell));
     bool is_null;
     Datum value = Evaluate(pin->value, parameters, &is_null);
     if (!pin->is_array)
-      AddKey(&search, pin->relation, value, is_null, exprType(reinterpret_cast<Node*>(pin->value)));
+      AddKey(search, pin->relation, value, is_null, exprType(reinterpret_cast<Node*>(pin->value)));
     else if (!is_null)
-      AddArray(&search, pin->relation, value);
+      AddArray(search, pin->relation, value);
   }
+}
+
+Search NewSearch(bool inserts, bool raise) {
+  const core::ShardMap* map = CurrentShardMap();
+  return {map, inserts, raise, false, InvalidOid, {map->local_node(), nullptr}};
+}
+
+}  // namespace
+
+Owner ResolvePins(List* pins, ParamListInfo parameters, bool inserts) {
+  Search search = NewSearch(inserts, true);
+  Run(&search, pins, parameters);
   return search.owner;
+}
+
+bool HaveOneOwner(List* pins, ParamListInfo parameters, bool inserts) {
+  Search search = NewSearch(inserts, false);
+  Run(&search, pins, parameters);
+  return !search.has_several;
 }
 
 }  // namespace teamscale

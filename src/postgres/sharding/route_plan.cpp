@@ -1,6 +1,7 @@
 #include "teamscale/postgres/boundary/tree.h"
 #include "teamscale/postgres/cluster/catalog.h"
 #include "teamscale/postgres/cluster/map.h"
+#include "teamscale/postgres/sharding/pin_resolution.h"
 #include "teamscale/postgres/sharding/route.h"
 #include "teamscale/postgres/sharding/route_node.h"
 #include "teamscale/postgres/sharding/travel.h"
@@ -98,6 +99,18 @@ PlannedStmt* MakeRemoteStatement(Query* query) {
   return plan;
 }
 
+// Finds what is wrong with the constants of a VALUES list, as planning it here would, before any
+// row is written: the statement travels without the implicit casts of its values, so the owner's
+// planner does not see them.
+void CheckConstants(Query* query) {
+  ListCell* cell;
+  foreach (cell, query->rtable) {
+    auto* entry = lfirst_node(RangeTblEntry, cell);
+    if (entry->rtekind == RTE_VALUES)
+      eval_const_expressions(nullptr, reinterpret_cast<Node*>(CopyTree(entry->values_lists)));
+  }
+}
+
 }  // namespace
 
 void MarkSanctioned(PlannedStmt* plan) {
@@ -129,6 +142,7 @@ PlannedStmt* PlanRoute(Query* query, const ShardedQuery* sharded, LocalPlanner p
     may_be_local = is_local;
   }
 
+  if (parts.inserts) CheckConstants(query);
   TravellingStatement* travelling = MakeTravellingStatement(query);
   parts.sql = travelling->sql;
   parts.writes = travelling->writes;
@@ -164,6 +178,12 @@ PlannedStmt* PlanRoute(Query* query, const ShardedQuery* sharded, LocalPlanner p
   plan->stmt_len = query->stmt_len;
   MarkSanctioned(plan);
   return plan;
+}
+
+bool HasOneOwnerNow(const ShardedQuery* sharded, bool inserts, ParamListInfo parameters) {
+  bool all_constant;
+  List* pins = FoldPins(sharded->pins, parameters, &all_constant);
+  return all_constant && HaveOneOwner(pins, parameters, inserts);
 }
 
 bool IsRoute(const PlannedStmt* plan) { return plan->planTree && IsRouteNode(plan->planTree); }

@@ -28,8 +28,8 @@ void UnwrapSide(const Query* query, const Node* side, int columns) {
   entry->eref->colnames = list_truncate(entry->eref->colnames, columns);
 }
 
-// The grammar takes a plain literal for the marks of a cycle, the deparser prints one with a cast. A
-// literal without type is printed plain, and read as text again.
+// The grammar takes a plain literal for the marks of a cycle, the deparser prints one with a cast.
+// A literal without type is printed plain, and read as text again.
 void MakeLiteral(Node* node) {
   auto* mark = reinterpret_cast<Const*>(node);
   if (!IsA(node, Const) || mark->consttype != TEXTOID || mark->constisnull) return;

@@ -288,18 +288,37 @@ void TieOutputs(Analysis* analysis, Level* level, int entry, Query* inner_query,
   }
 }
 
-// A VALUES list pins a column in which all its rows have the same expression.
+// The values of one column of a VALUES list, as an array; null when one of them cannot pin.
+Expr* ArrayOfColumn(List* rows, int column) {
+  auto* array = makeNode(ArrayExpr);
+  ListCell* cell;
+  foreach (cell, rows) {
+    auto* value = static_cast<Node*>(list_nth(static_cast<List*>(lfirst(cell)), column));
+    if (!CanPin(value)) return nullptr;
+    array->elements = lappend(array->elements, value);
+  }
+  auto* first = static_cast<Node*>(linitial(array->elements));
+  array->element_typeid = exprType(first);
+  array->array_typeid = get_array_type(array->element_typeid);
+  array->array_collid = exprCollation(first);
+  array->location = -1;
+  return OidIsValid(array->array_typeid) ? reinterpret_cast<Expr*>(array) : nullptr;
+}
+
+// A VALUES list pins a column to the value that all its rows have, or to the set of its values.
 void AddValues(Analysis* analysis, Level* level, int entry, List* rows) {
   auto* first = static_cast<List*>(linitial(rows));
   for (int i = 0; i < list_length(first); ++i) {
-    auto* expression = static_cast<Node*>(list_nth(first, i));
-    bool all_alike = CanPin(expression);
+    Expr* array = ArrayOfColumn(rows, i);
+    if (!array) continue;
+    auto* value = static_cast<Node*>(list_nth(first, i));
+    bool all_alike = true;
     ListCell* cell;
     foreach (cell, rows)
-      all_alike = all_alike && equal(list_nth(static_cast<List*>(lfirst(cell)), i), expression);
-    if (all_alike)
-      Seed(analysis, NumberColumn(analysis, level->query, entry, i + 1),
-           reinterpret_cast<Expr*>(expression), false, core::kIdentity);
+      all_alike = all_alike && equal(list_nth(static_cast<List*>(lfirst(cell)), i), value);
+    int column = NumberColumn(analysis, level->query, entry, i + 1);
+    Seed(analysis, column, all_alike ? reinterpret_cast<Expr*>(value) : array, !all_alike,
+         core::kIdentity);
   }
 }
 
