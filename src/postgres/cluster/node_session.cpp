@@ -29,8 +29,8 @@ const config_enum_entry kScopes[] = {
 int scope_setting = static_cast<int>(Scope::kCluster);
 int nesting = 0;
 // The nesting at which statements are this node's share of one that went to several nodes.
-constexpr int kNoLevel = -1;
-int local_statement_level = kNoLevel;
+constexpr LocalStatement kNoLocalStatement = {-1, false};
+LocalStatement local_statement = kNoLocalStatement;
 
 struct NodeSession {
   bool challenge_open;
@@ -48,7 +48,7 @@ void OnScopeAssigned(int new_value, void*) {
 void OnTransactionEnd(XactEvent event, void*) {
   if (event != XACT_EVENT_ABORT) return;
   nesting = 0;
-  local_statement_level = kNoLevel;
+  local_statement = kNoLocalStatement;
 }
 
 }  // namespace
@@ -65,14 +65,22 @@ void InitNodeSession() {
 Scope CurrentScope() {
   if (scope_setting == static_cast<int>(Scope::kLocal)) return Scope::kLocal;
   if (InLocalStatement()) return Scope::kLocal;
-  return session.proved && nesting == 0 ? Scope::kLocal : Scope::kCluster;
+  return InRouterStatement() ? Scope::kLocal : Scope::kCluster;
 }
 
-int EnterLocalStatement() { return std::exchange(local_statement_level, nesting); }
+bool InRouterStatement() { return session.proved && nesting == 0; }
 
-void LeaveLocalStatement(int previous) { local_statement_level = previous; }
+LocalStatement EnterLocalStatement(bool definitions) {
+  return std::exchange(local_statement, LocalStatement{nesting, definitions});
+}
 
-bool InLocalStatement() { return local_statement_level == nesting; }
+void LeaveLocalStatement(LocalStatement previous) { local_statement = previous; }
+
+bool InLocalStatement() { return local_statement.level == nesting; }
+
+bool LocalStatementMayChangeDefinitions() {
+  return InLocalStatement() && local_statement.definitions;
+}
 
 bool InNodeSession() { return session.proved; }
 

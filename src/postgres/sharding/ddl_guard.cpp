@@ -202,7 +202,8 @@ DdlRight GrantDdlToCommand(bool drop) {
 bool MayChangeHere() {
   if (command_depth <= granted.depth || creating_extension) return true;
   if (CurrentScope() == Scope::kCluster) return false;
-  return InNodeSession() || InLocalStatement() || superuser();
+  if (InLocalStatement()) return LocalStatementMayChangeDefinitions();
+  return InRouterStatement() || superuser();
 }
 
 const core::Table* ShardedTableOf(Oid relation) {
@@ -229,7 +230,7 @@ void CheckChange(Oid relation, Change change) {
   bool within = command_depth <= granted.depth;
   if (MayChangeHere() && (!drops || !within || granted.drop)) return;
   const char* name = get_rel_name(table->relation);
-  if (CurrentScope() == Scope::kLocal)
+  if (CurrentScope() == Scope::kLocal && !InLocalStatement())
     ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
                     errmsg("sharded table \"%s\" is read-only under teamscale.scope = local", name),
                     errdetail("Only superusers may write one node's part of it."),

@@ -27,12 +27,21 @@ bool InNodeSession();
 int EnterNestedExecution();
 void LeaveNestedExecution(int level);
 
-// Brackets this node's own share of a statement that is sent to several nodes: until Leave, the
-// statement is local in scope, as it is in the sessions of the other nodes, and what triggers and
-// functions run nested within it is not. Leave takes what Enter gave, in PG_FINALLY.
-int EnterLocalStatement();
-void LeaveLocalStatement(int previous);
+// Whether the statement at hand is the one that a router sent, not one that runs nested within it.
+bool InRouterStatement();
+
+// Brackets this node's own share of a statement that goes to several nodes by their functions, not
+// by its text: until Leave, the statement is local in scope, and what triggers and functions run
+// nested within it is not. definitions: it may change sharded tables, for all nodes do. Leave takes
+// what Enter gave, in PG_FINALLY.
+struct LocalStatement {
+  int level;
+  bool definitions;
+};
+LocalStatement EnterLocalStatement(bool definitions);
+void LeaveLocalStatement(LocalStatement previous);
 bool InLocalStatement();
+bool LocalStatementMayChangeDefinitions();
 
 // The answer to another node's challenge (HMAC-SHA-256 under the cluster's secret). Plain dialect;
 // raises when this database does not have the secret.

@@ -1,0 +1,118 @@
+#include "teamscale/postgres/sharding/definition_digest.h"
+
+#include <map>
+#include <utility>
+
+#include "teamscale/postgres/boundary/guard.h"
+#include "teamscale/postgres/boundary/sql_function.h"
+#include "teamscale/postgres/cluster/catalog_change.h"
+#include "teamscale/postgres/cluster/map.h"
+#include "teamscale/postgres/cluster/node_session.h"
+#include "teamscale/postgres/cluster/remote.h"
+
+extern "C" {
+#include "catalog/namespace.h"
+#include "catalog/pg_namespace.h"
+#include "executor/spi.h"
+#include "storage/lmgr.h"
+}
+
+namespace teamscale {
+
+namespace {
+
+constexpr char kDigests[] =
+    "SELECT table_name, aspect, digest FROM teamscale_internal.definition_digest()";
+
+// By table and aspect.
+using Digests = std::map<std::pair<std::string, std::string>, std::string>;
+
+// The lock that stands for the definitions: on the schema of the leaves, under a number that
+// PostgreSQL does not use for schemas.
+void LockDefinitionsHere() {
+  constexpr uint16 kDefinitions = 1;
+  LockDatabaseObject(NamespaceRelationId, get_namespace_oid("teamscale_bucket", false),
+                     kDefinitions, ExclusiveLock);
+}
+
+class DigestSink : public RowSink {
+ public:
+  void Row(core::NodeId node, const PGresult* result, int row) override {
+    by_node[node][{PQgetvalue(result, row, 0), PQgetvalue(result, row, 1)}] =
+        PQgetvalue(result, row, 2);
+  }
+  std::map<core::NodeId, Digests> by_node;
+};
+
+Digests LocalDigests() {
+  Digests digests;
+  CallPostgres([] {
+    SPI_connect();
+    // This transaction's own changes must be seen.
+    SPI_execute(kDigests, false, 0);
+  });
+  for (uint64 i = 0; i < SPI_processed; ++i) {
+    auto value = [i](int column) {
+      return CallPostgres(
+          [&] { return SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, column); });
+    };
+    digests[{value(1), value(2)}] = value(3);
+  }
+  CallPostgres([] { SPI_finish(); });
+  return digests;
+}
+
+[[noreturn]] void ThrowDifference(const std::string& table, const std::string& aspect,
+                                  const std::string& node) {
+  throw Error(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+              "sharded table " + table + " would not be the same on every node",
+              "Its " + aspect + " on node \"" + node + "\" differ from this node's.",
+              "Give every object that the command makes a name. A superuser repairs a node that was "
+              "different before under teamscale.scope = local.");
+}
+
+void Compare(const Digests& here, const Digests& there, const std::string& node) {
+  for (const auto& [key, digest] : here) {
+    auto found = there.find(key);
+    if (found == there.end() || found->second != digest)
+      ThrowDifference(key.first, key.second, node);
+  }
+  for (const auto& [key, digest] : there)
+    if (!here.contains(key)) ThrowDifference(key.first, key.second, node);
+}
+
+}  // namespace
+
+void LockDefinitions() {
+  EnterFromPostgres([] {
+    core::NodeId first = ActiveNodes().front();
+    if (first == CallPostgres([] { return CurrentShardMap(); })->local_node())
+      CallPostgres([] { LockDefinitionsHere(); });
+    else
+      ExecuteOnNode(first, {.sql = "SELECT teamscale_internal.lock_definitions()"});
+  });
+}
+
+void CheckSameDefinitions() {
+  EnterFromPostgres([] {
+    const core::ShardMap* map = CallPostgres([] { return CurrentShardMap(); });
+    std::vector<core::NodeId> others = ActiveNodes();
+    std::erase(others, map->local_node());
+    if (others.empty()) return;
+    DigestSink sink;
+    ExecuteOnNodes(others, {.sql = kDigests, .effect = Effect::kReads}, &sink);
+    Digests here = LocalDigests();
+    for (core::NodeId node : others) Compare(here, sink.by_node[node], map->FindNode(node)->name);
+  });
+}
+
+}  // namespace teamscale
+
+TEAMSCALE_SQL_FUNCTION(teamscale_lock_definitions) {
+  using namespace teamscale;
+  if (!InNodeSession())
+    ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+                    errmsg("only a node's connection may call this function")));
+  LockDefinitionsHere();
+  PG_RETURN_VOID();
+}
