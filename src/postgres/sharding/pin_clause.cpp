@@ -8,6 +8,7 @@ extern "C" {
 #include "access/stratnum.h"
 #include "catalog/pg_am.h"
 #include "catalog/pg_amop.h"
+#include "catalog/pg_type.h"
 #include "nodes/nodeFuncs.h"
 #include "nodes/primnodes.h"
 #include "optimizer/optimizer.h"
@@ -68,9 +69,30 @@ bool CanPin(Node* expression) {
          !contain_volatile_functions(expression) && !expression_returns_set(expression);
 }
 
-Node* StripRelabel(Node* expression) {
-  while (expression && IsA(expression, RelabelType))
-    expression = reinterpret_cast<Node*>(castNode(RelabelType, expression)->arg);
+namespace {
+
+bool IsInteger(Oid type) { return type == INT2OID || type == INT4OID || type == INT8OID; }
+
+// A cast between integers gives an equal value or an error.
+Node* ArgumentOfIntegerCast(Node* expression) {
+  if (!IsA(expression, FuncExpr)) return nullptr;
+  auto* cast = castNode(FuncExpr, expression);
+  if (cast->funcformat == COERCE_EXPLICIT_CALL || list_length(cast->args) != 1) return nullptr;
+  auto* argument = static_cast<Node*>(linitial(cast->args));
+  return IsInteger(cast->funcresulttype) && IsInteger(exprType(argument)) ? argument : nullptr;
+}
+
+}  // namespace
+
+Node* StripEqualCasts(Node* expression) {
+  while (expression) {
+    if (IsA(expression, RelabelType))
+      expression = reinterpret_cast<Node*>(castNode(RelabelType, expression)->arg);
+    else if (Node* argument = ArgumentOfIntegerCast(expression))
+      expression = argument;
+    else
+      break;
+  }
   return expression;
 }
 

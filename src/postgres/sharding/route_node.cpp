@@ -10,6 +10,7 @@ extern "C" {
 #include "access/xact.h"
 #include "commands/explain.h"
 #include "executor/executor.h"
+#include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
@@ -151,13 +152,31 @@ void ReScan(CustomScanState* node) {
   ExecScanReScan(&node->ss);
 }
 
+// The statement on one line: line breaks outside of quotes are the deparser's.
+char* OnOneLine(const char* sql) {
+  StringInfoData line;
+  initStringInfo(&line);
+  char quote = '\0';
+  for (const char* c = sql; *c; ++c) {
+    bool space = *c == ' ' || *c == '\n';
+    if (quote != '\0')
+      quote = *c == quote ? '\0' : quote;
+    else if (*c == '\'' || *c == '"')
+      quote = *c;
+    else if (space && (line.len == 0 || line.data[line.len - 1] == ' '))
+      continue;
+    appendStringInfoChar(&line, space && quote == '\0' ? ' ' : *c);
+  }
+  return line.data;
+}
+
 void Explain(CustomScanState* node, List*, ExplainState* explain) {
   auto* state = reinterpret_cast<RouteState*>(node);
   Owner owner =
       ResolvePins(state->parts.pins, node->ss.ps.state->es_param_list_info, state->parts.inserts);
   ExplainPropertyText("Node", CurrentShardMap()->FindNode(owner.node)->name.c_str(), explain);
   if (owner.bucket) ExplainPropertyInteger("Bucket", nullptr, owner.bucket->id, explain);
-  ExplainPropertyText("Remote SQL", state->parts.sql, explain);
+  ExplainPropertyText("Remote SQL", OnOneLine(state->parts.sql), explain);
 }
 
 Node* MakeState(CustomScan*);

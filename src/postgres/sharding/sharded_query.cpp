@@ -121,7 +121,7 @@ int ColumnOfVar(Analysis* analysis, Level* level, const Var* var) {
   if (entry->rtekind == RTE_JOIN) {
     if (var->varattno <= 0) return -1;
     auto* alias = static_cast<Node*>(list_nth(entry->joinaliasvars, var->varattno - 1));
-    Node* stripped = StripRelabel(alias);
+    Node* stripped = StripEqualCasts(alias);
     if (!stripped || !IsA(stripped, Var)) return -1;
     return ColumnOfVar(analysis, level, castNode(Var, stripped));
   }
@@ -130,7 +130,7 @@ int ColumnOfVar(Analysis* analysis, Level* level, const Var* var) {
 }
 
 int ColumnOf(Analysis* analysis, Level* level, Node* expression) {
-  Node* stripped = StripRelabel(expression);
+  Node* stripped = StripEqualCasts(expression);
   return stripped && IsA(stripped, Var) ? ColumnOfVar(analysis, level, castNode(Var, stripped))
                                         : -1;
 }
@@ -173,7 +173,7 @@ void ConnectAnySublink(Analysis* analysis, const Scope& scope, const SubLink* su
   foreach (cell, tests) {
     PinClause clause;
     if (!ReadPinClause(static_cast<Node*>(lfirst(cell)), &clause) || clause.is_array) continue;
-    Node* parameter = StripRelabel(clause.right);
+    Node* parameter = StripEqualCasts(clause.right);
     if (!IsA(parameter, Param) || castNode(Param, parameter)->paramkind != PARAM_SUBLINK) continue;
     TargetEntry* output = get_tle_by_resno(query->targetList, castNode(Param, parameter)->paramid);
     int outside = ColumnOf(analysis, scope.level, clause.left);
@@ -379,7 +379,7 @@ void AddWrittenKey(Analysis* analysis, Level* level, Oid relation, List* target_
     if (target->resjunk || target->resno != KeyAttribute(router)) continue;
     auto* expression = reinterpret_cast<Node*>(target->expr);
     int column = ColumnOf(analysis, level, expression);
-    if (column < 0 || !CanRouteType(router, exprType(expression))) {
+    if (column < 0) {
       // A column of its own for this value; entry 0 is no range table entry.
       column =
           NumberColumn(analysis, level->query, 0, static_cast<AttrNumber>(analysis->columns.count));

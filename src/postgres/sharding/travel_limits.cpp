@@ -59,6 +59,11 @@ bool IsPlaceholderOfView(const RangeTblEntry* entry, int index) {
   return entry->relkind == RELKIND_VIEW && index < 2 && !entry->inFromCl;
 }
 
+// REFRESH plans the query of a materialized view, which has such placeholders too.
+bool IsPlaceholderOfMaterializedView(const RangeTblEntry* entry, int index) {
+  return entry->relkind == RELKIND_MATVIEW && index < 2 && !entry->inFromCl;
+}
+
 void CheckEntry(const RangeTblEntry* entry, int index, const TableCheck* check) {
   if (entry->rtekind == RTE_NAMEDTUPLESTORE)
     ereport(ERROR,
@@ -70,7 +75,8 @@ void CheckEntry(const RangeTblEntry* entry, int index, const TableCheck* check) 
   if (entry->rtekind != RTE_RELATION) return;
   if (entry->relkind == RELKIND_VIEW) {
     if (!(check->in_view && IsPlaceholderOfView(entry, index))) RefuseViewTarget(entry);
-  } else if (!check->is_everywhere(entry->relid)) {
+  } else if (!check->is_everywhere(entry->relid) &&
+             !IsPlaceholderOfMaterializedView(entry, index)) {
     RefuseTable(entry);
   }
 }

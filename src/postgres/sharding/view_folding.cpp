@@ -3,16 +3,29 @@
 #include "teamscale/postgres/boundary/tree.h"
 
 extern "C" {
+#include "access/htup_details.h"
 #include "catalog/pg_class.h"
+#include "miscadmin.h"
+#include "utils/syscache.h"
 }
 
 namespace teamscale {
 
 namespace {
 
+// A view of the current user's means on the other node what its query means: that role's rights and
+// policies apply either way. So it may travel expanded, and need not exist there.
+bool BelongsToCurrentUser(Oid view) {
+  HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(view));
+  if (!HeapTupleIsValid(tuple)) return false;
+  Oid owner = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple))->relowner;
+  ReleaseSysCache(tuple);
+  return owner == GetUserId();
+}
+
 void FoldView(RangeTblEntry* entry) {
   const RangeTblEntry* view = ExpandedView(entry);
-  if (!view) return;
+  if (!view || BelongsToCurrentUser(view->relid)) return;
   entry->rtekind = RTE_RELATION;
   entry->relid = view->relid;
   entry->relkind = RELKIND_VIEW;

@@ -25,7 +25,7 @@ bool ReadPinClause(Node* condition, PinClause* clause);
 // The notion of equality by which a table's rows are sharded.
 core::Equality EqualityOfKey(const KeyRouter* router);
 
-// The expression without casts that change nothing (varchar to text).
-Node* StripRelabel(Node* expression);
+// The expression without casts that keep it equal: varchar to text, integer to bigint.
+Node* StripEqualCasts(Node* expression);
 
 }  // namespace teamscale

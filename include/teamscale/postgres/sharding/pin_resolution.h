@@ -19,8 +19,8 @@ struct Owner {
   const core::Bucket* bucket;
 };
 
-// Evaluates the pins and finds their owner. Raises 0A000 when they belong to several nodes. inserts:
-// an INSERT's key that is not placed is an error.
+// Evaluates the pins and finds their owner. Raises 0A000 when they belong to several nodes.
+// inserts: an INSERT's key that is not placed is an error.
 Owner ResolvePins(List* pins, ParamListInfo parameters, bool inserts);
 
 // Whether the pins belong to one node.
