@@ -13,38 +13,84 @@ namespace {
 // more. So memory is bounded by the number of nodes.
 constexpr std::size_t kBufferSize = 64 * 1024;
 
-}  // namespace
+// One node's rows: of one COPY after the other, mostly of one.
+class Stream : public SessionOccupant {
+ public:
+  Stream() = default;
+  Stream(const Stream&) = delete;
+  Stream& operator=(const Stream&) = delete;
+  ~Stream() override {
+    if (session_) session_->Vacate();
+  }
 
-struct RemoteCopy::State {
-  struct Stream {
-    RemoteSession* session = nullptr;
-    std::string buffer = {};
-  };
+  bool IsOpen() const { return session_ != nullptr; }
 
-  std::string sql;
-  std::map<core::NodeId, Stream> streams;
-
-  Stream& Begin(core::NodeId node) {
-    Stream& stream = streams[node];
-    if (stream.session) return stream;
+  void Begin(core::NodeId node, const std::string& sql, const std::string& prologue) {
     RemoteSession& session = UseSession(node, Effect::kWrites);
     session.Join(Effect::kWrites, false);
     session.SendCommand(sql);
     ResultPointer result = session.connection().NextResult();
     if (PQresultStatus(result.get()) != PGRES_COPY_IN) ThrowFailure(session, std::move(result));
-    stream.session = &session;
-    stream.buffer.reserve(kBufferSize);
-    return stream;
+    session_ = &session;
+    session.Occupy(this);
+    buffer_.reserve(kBufferSize);
+    buffer_ = prologue;
   }
 
-  void Pass(Stream& stream) {
-    if (stream.buffer.empty()) return;
-    Connection& connection = stream.session->connection();
+  void Append(std::string_view rows) {
+    buffer_.append(rows);
+    if (buffer_.size() >= kBufferSize) Pass();
+  }
+
+  // The end of the stream, and the node's answer to it.
+  void End() {
+    Pass();
+    if (PQputCopyEnd(session_->connection().raw(), nullptr) < 0)
+      ThrowFailure(*session_, session_->connection().NextResult());
+    session_->connection().Flush();
+  }
+  void TakeAnswer() {
+    RemoteSession* session = std::exchange(session_, nullptr);
+    session->Vacate();
+    ResultPointer result = session->ExpectCommand();
+    if (const char* count = PQcmdTuples(result.get()); *count) rows_ += std::stoull(count);
+  }
+
+  // What the COPY answers when another statement needs the session is that statement's error; were
+  // it caught there, the rows would be missing unnoticed. So it is an error of the COPY too.
+  void Yield() override {
+    try {
+      End();
+      TakeAnswer();
+    } catch (...) {
+      failure_ = std::current_exception();
+      throw;
+    }
+  }
+
+  void Lose() noexcept override {
+    session_ = nullptr;
+    lost_ = true;
+  }
+
+  void CheckFailure() const {
+    if (failure_) std::rethrow_exception(failure_);
+    if (lost_)
+      throw Error(ERRCODE_IN_FAILED_SQL_TRANSACTION,
+                  "rows that were copied to another node are lost",
+                  "The subtransaction that sent them was rolled back.");
+  }
+
+  std::uint64_t rows() const { return rows_; }
+
+ private:
+  void Pass() {
+    if (buffer_.empty()) return;
+    Connection& connection = session_->connection();
     // libpq refuses more once the other side has sent an error instead of taking rows.
-    if (PQputCopyData(connection.raw(), stream.buffer.data(),
-                      static_cast<int>(stream.buffer.size())) < 0)
-      ThrowFailure(*stream.session, connection.NextResult());
-    stream.buffer.clear();
+    if (PQputCopyData(connection.raw(), buffer_.data(), static_cast<int>(buffer_.size())) < 0)
+      ThrowFailure(*session_, connection.NextResult());
+    buffer_.clear();
     connection.Flush();
   }
 
@@ -56,32 +102,47 @@ struct RemoteCopy::State {
                   session.connection().what() + " ended a COPY without saying why");
     session.connection().ThrowError(result.get());
   }
+
+  RemoteSession* session_ = nullptr;
+  std::string buffer_;
+  std::uint64_t rows_ = 0;
+  std::exception_ptr failure_;
+  bool lost_ = false;
 };
 
-RemoteCopy::RemoteCopy(std::string sql) : state_(new State{std::move(sql), {}}) {}
+}  // namespace
+
+struct RemoteCopy::State {
+  std::string sql;
+  std::string prologue;
+  std::map<core::NodeId, Stream> streams;
+};
+
+RemoteCopy::RemoteCopy(std::string sql, std::string prologue)
+    : state_(new State{std::move(sql), std::move(prologue), {}}) {}
 
 RemoteCopy::~RemoteCopy() { delete state_; }
 
-void RemoteCopy::Put(core::NodeId node, std::string_view bytes) {
-  State::Stream& stream = state_->Begin(node);
-  if (stream.buffer.size() + bytes.size() > kBufferSize) state_->Pass(stream);
-  stream.buffer.append(bytes);
-  if (stream.buffer.size() >= kBufferSize) state_->Pass(stream);
+bool RemoteCopy::Put(core::NodeId node, std::string_view rows) {
+  Stream& stream = state_->streams[node];
+  stream.CheckFailure();
+  bool first = !stream.IsOpen();
+  if (first) stream.Begin(node, state_->sql, state_->prologue);
+  stream.Append(rows);
+  return first;
 }
 
 std::uint64_t RemoteCopy::Finish() {
   for (auto& [node, stream] : state_->streams) {
-    state_->Pass(stream);
-    if (PQputCopyEnd(stream.session->connection().raw(), nullptr) < 0)
-      State::ThrowFailure(*stream.session, stream.session->connection().NextResult());
-    stream.session->connection().Flush();
+    stream.CheckFailure();
+    if (stream.IsOpen()) stream.End();
   }
   std::uint64_t rows = 0;
   std::exception_ptr first;
   for (auto& [node, stream] : state_->streams) {
     try {
-      ResultPointer result = stream.session->ExpectCommand();
-      if (const char* count = PQcmdTuples(result.get()); *count) rows += std::stoull(count);
+      if (stream.IsOpen()) stream.TakeAnswer();
+      rows += stream.rows();
     } catch (...) {
       if (!first) first = std::current_exception();
     }

@@ -1,5 +1,7 @@
 #include "teamscale/postgres/cluster/remote_session.h"
 
+#include <utility>
+
 #include <algorithm>
 #include <vector>
 
@@ -79,7 +81,14 @@ void RemoteSession::Prove(core::NodeId router, std::int64_t epoch) {
                       {BinaryParameter(kBytea, std::string(answer.data, answer.length))}, false);
 }
 
+void RemoteSession::LoseOccupant() noexcept {
+  if (SessionOccupant* occupant = std::exchange(occupant_, nullptr)) occupant->Lose();
+}
+
+RemoteSession::~RemoteSession() { LoseOccupant(); }
+
 void RemoteSession::Join(Effect effect, bool alone) {
+  if (SessionOccupant* occupant = std::exchange(occupant_, nullptr)) occupant->Yield();
   SessionSettings wanted = CurrentSessionSettings();
   if (!settings_known_ || wanted != settings_) {
     std::string commands =
@@ -242,6 +251,7 @@ void RemoteSession::LeaveTransaction() {
 }
 
 void RemoteSession::Abort() noexcept {
+  LoseOccupant();
   bool sent_back = false;
   try {
     if (connection_.CancelAndDrain()) {
@@ -262,6 +272,7 @@ void RemoteSession::Abort() noexcept {
 
 void RemoteSession::AbortSubtransaction(int level) noexcept {
   if (!in_transaction_ || savepoint_level_ < level) return;
+  LoseOccupant();
   bool rolled_back = false;
   try {
     std::string name = Savepoint(level);

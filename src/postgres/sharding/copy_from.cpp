@@ -10,6 +10,7 @@
 #include "teamscale/postgres/boundary/sql_function.h"
 #include "teamscale/postgres/cluster/map.h"
 #include "teamscale/postgres/cluster/node_session.h"
+#include "teamscale/postgres/cluster/node_state.h"
 #include "teamscale/postgres/sharding/insert_privilege.h"
 #include "teamscale/postgres/sharding/key_router.h"
 #include "teamscale/postgres/sharding/scatter.h"
@@ -197,6 +198,7 @@ bool CopyIntoShardedTable(const UtilityCall& call) {
   if (!statement->is_from || !statement->relation) return false;
   Oid relation = RangeVarGetRelid(statement->relation, RowExclusiveLock, true);
   if (!OidIsValid(relation) || !CurrentShardMap()->FindTable(relation)) return false;
+  RequireServingNode();
   RefuseFreeze(statement);
 
   MemoryContext context =

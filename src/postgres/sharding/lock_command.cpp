@@ -2,6 +2,7 @@
 // lock the same tables through different nodes wait for each other and do not deadlock.
 
 #include "teamscale/postgres/cluster/map.h"
+#include "teamscale/postgres/cluster/node_state.h"
 #include "teamscale/postgres/sharding/cluster_command.h"
 #include "teamscale/postgres/sharding/utility_call.h"
 
@@ -53,6 +54,7 @@ bool LockShardedTables(const UtilityCall& call) {
   auto* statement = reinterpret_cast<LockStmt*>(call.statement->utilityStmt);
   List* relations = ShardedTablesNamed(statement->relations);
   if (relations == NIL) return false;
+  RequireServingNode();
   RequireTransactionBlock(call.IsTopLevel(), "LOCK TABLE");
   char* command = LockCommand(statement, relations);
   const core::ShardMap* map = CurrentShardMap();

@@ -2,6 +2,7 @@
 // other nodes, one after the other and each in transactions of its own. An ANALYZE within a
 // transaction block stays in the transaction: it must see what that wrote, and not wait for it.
 
+#include "teamscale/postgres/cluster/node_state.h"
 #include "teamscale/postgres/sharding/cluster_command.h"
 #include "teamscale/postgres/sharding/ddl_guard.h"
 #include "teamscale/postgres/sharding/utility_call.h"
@@ -113,6 +114,7 @@ bool MaintainShardedTables(const UtilityCall& call) {
   const Node* tree = call.statement->utilityStmt;
   char* command = CommandForOthers(tree);
   if (!command) return false;
+  RequireServingNode();
   bool within_transaction = IsAnalyze(tree) && IsInTransactionBlock(call.IsTopLevel());
   // After this, the transaction may be another one than before.
   RunNativeAsOwnDdl(call);

@@ -21,16 +21,13 @@ namespace teamscale {
 
 namespace {
 
-// Rows are handed to the connection in blocks of this size.
-constexpr int kBlockBytes = 64 * 1024;
-
 // One node's rows. The lines file has the input line of each row, so that an error of the node,
-// which counts the rows that it was sent, can name the line that the client knows.
+// which counts the rows of the COPY at hand, can name the line that the client knows.
 struct Destination {
   core::NodeId node;
-  StringInfoData block;
   BufFile* lines;
   uint64 rows;
+  uint64 rows_before;  // those of earlier COPYs
 };
 
 }  // namespace
@@ -40,6 +37,7 @@ struct Scatter {
   MemoryContextCallback on_reset;
   char* relation_name;
   CopyRowWriter* writer;
+  StringInfoData row;
   RemoteCopy* copy;
   List* destinations;
 };
@@ -90,8 +88,6 @@ Destination* AddDestination(Scatter* scatter, core::NodeId node) {
   MemoryContext caller = MemoryContextSwitchTo(scatter->context);
   auto* destination = static_cast<Destination*>(palloc0(sizeof(Destination)));
   destination->node = node;
-  initStringInfo(&destination->block);
-  scatter->writer->Begin(&destination->block);
   scatter->destinations = lappend(scatter->destinations, destination);
   MemoryContextSwitchTo(caller);
   return destination;
@@ -106,12 +102,14 @@ void RememberLine(Scatter* scatter, Destination* destination, uint64 line) {
   BufFileWrite(destination->lines, &line, sizeof(line));
 }
 
-// The input line of the node's row-th row, counted from 1; 0 when it is not known.
+// The input line of the row-th row of the node's COPY at hand, counted from 1; 0 when it is not
+// known.
 uint64 RecallLine(Destination* destination, uint64 row) {
   constexpr uint64 kPerBlock = BLCKSZ / sizeof(uint64);
   uint64 lines[kPerBlock];
-  if (!destination->lines || row == 0 || row > destination->rows) return 0;
-  uint64 index = row - 1;
+  if (!destination->lines || row == 0) return 0;
+  uint64 index = destination->rows_before + row - 1;
+  if (index >= destination->rows) return 0;
   if (BufFileSeekBlock(destination->lines, static_cast<long>(index / kPerBlock)) != 0) return 0;
   std::size_t read = BufFileRead(destination->lines, lines, sizeof(lines)) / sizeof(uint64);
   return index % kPerBlock < read ? lines[index % kPerBlock] : 0;
@@ -155,15 +153,6 @@ auto CallRemote(Scatter* scatter, F&& f) {
   });
 }
 
-void SendBlock(Scatter* scatter, Destination* destination) {
-  CallRemote(scatter, [&] {
-    scatter->copy->Put(destination->node,
-                       std::string_view(destination->block.data,
-                                        static_cast<std::size_t>(destination->block.len)));
-  });
-  resetStringInfo(&destination->block);
-}
-
 }  // namespace
 
 Scatter* MakeScatter(Relation parent, List* columns) {
@@ -173,7 +162,12 @@ Scatter* MakeScatter(Relation parent, List* columns) {
   TupleDesc descriptor = DescribeColumns(parent, columns);
   scatter->writer = CopyRowWriter::Make(descriptor);
   char* command = CopyCommand(parent, descriptor, scatter->writer->binary());
-  EnterFromPostgres([&] { scatter->copy = new RemoteCopy(command); });
+  initStringInfo(&scatter->row);
+  scatter->writer->Begin(&scatter->row);
+  EnterFromPostgres([&] {
+    std::string header(scatter->row.data, static_cast<std::size_t>(scatter->row.len));
+    scatter->copy = new RemoteCopy(command, std::move(header));
+  });
   scatter->on_reset.func = DestroyCopy;
   scatter->on_reset.arg = scatter;
   MemoryContextRegisterResetCallback(CurrentMemoryContext, &scatter->on_reset);
@@ -184,20 +178,20 @@ void ScatterRow(Scatter* scatter, core::NodeId node, const Datum* values, const 
                 std::uint64_t line) {
   Destination* destination = FindDestination(scatter, node);
   if (!destination) destination = AddDestination(scatter, node);
-  scatter->writer->Append(&destination->block, values, nulls);
+  resetStringInfo(&scatter->row);
+  scatter->writer->Append(&scatter->row, values, nulls);
   if (line != 0) RememberLine(scatter, destination, line);
+  bool first = CallRemote(scatter, [&] {
+    return scatter->copy->Put(
+        node, std::string_view(scatter->row.data, static_cast<std::size_t>(scatter->row.len)));
+  });
+  if (first) destination->rows_before = destination->rows;
   ++destination->rows;
-  if (destination->block.len >= kBlockBytes) SendBlock(scatter, destination);
 }
 
 std::uint64_t FinishScatter(Scatter* scatter) {
-  ListCell* cell;
-  foreach (cell, scatter->destinations) {
-    auto* destination = static_cast<Destination*>(lfirst(cell));
-    scatter->writer->End(&destination->block);
-    SendBlock(scatter, destination);
-  }
   std::uint64_t rows = CallRemote(scatter, [&] { return scatter->copy->Finish(); });
+  ListCell* cell;
   foreach (cell, scatter->destinations)
     if (BufFile* lines = static_cast<Destination*>(lfirst(cell))->lines) BufFileClose(lines);
   scatter->destinations = NIL;

@@ -111,6 +111,8 @@ PlannedStmt* PlanSplitInsert(Query* query, const char* query_string, int cursor_
   PlannedStmt* plan = standard_planner(query, query_string, cursor_options, parameters);
   if (source) PutSource(plan, source);
   InsertNodes(plan, query, insert);
+  // Which columns travel is a matter of the role's privileges.
+  plan->dependsOnRole = true;
   return plan;
 }
 

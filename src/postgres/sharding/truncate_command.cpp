@@ -1,5 +1,6 @@
 // TRUNCATE of sharded tables: on all nodes in the one transaction.
 
+#include "teamscale/postgres/cluster/node_state.h"
 #include "teamscale/postgres/sharding/cluster_command.h"
 #include "teamscale/postgres/sharding/utility_call.h"
 
@@ -29,6 +30,7 @@ bool TruncateShardedTables(const UtilityCall& call) {
   auto* statement = reinterpret_cast<TruncateStmt*>(call.statement->utilityStmt);
   List* relations = ShardedTablesNamed(statement->relations);
   if (relations == NIL) return false;
+  RequireServingNode();
   RequireOwnersActive(relations);
   char* command = TruncateCommand(statement, relations);
   // This node first: PostgreSQL checks privileges and foreign keys.

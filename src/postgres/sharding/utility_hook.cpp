@@ -1,7 +1,9 @@
 #include "teamscale/postgres/sharding/utility_hook.h"
 
+#include "teamscale/postgres/boundary/guard.h"
 #include "teamscale/postgres/cluster/map.h"
 #include "teamscale/postgres/cluster/node_session.h"
+#include "teamscale/postgres/cluster/remote_transaction.h"
 #include "teamscale/postgres/sharding/ddl_guard.h"
 #include "teamscale/postgres/sharding/utility_call.h"
 
@@ -97,6 +99,11 @@ bool ActOnAllNodes(const UtilityCall& call) {
   }
 }
 
+bool IsDiscardAll(const Node* tree) {
+  return IsA(tree, DiscardStmt) &&
+         reinterpret_cast<const DiscardStmt*>(tree)->target == DISCARD_ALL;
+}
+
 void RunNativeGranted(const UtilityCall& call, bool drop) {
   DdlRight previous = GrantDdlToCommand(drop);
   PG_TRY();
@@ -113,6 +120,7 @@ void Utility(PlannedStmt* statement, const char* query, bool read_only_tree,
                    parameters, environment, destination,    completion};
   if (!IsConcerned(call)) {
     RunNative(call);
+    if (IsDiscardAll(call.statement->utilityStmt)) EnterFromPostgres(CloseIdleSessions);
     return;
   }
   int depth = EnterCommand();

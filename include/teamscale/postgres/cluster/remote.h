@@ -81,17 +81,20 @@ RemoteOutcome ExecuteOutsideTransaction(core::NodeId node, const std::string& sq
                                         RowSink* sink = nullptr, const char* user = nullptr);
 
 // COPY ... FROM STDIN on several nodes at once, with back-pressure: Put waits while a node's kernel
-// buffer is full, and bounds what is kept in memory.
+// buffer is full, and bounds what is kept in memory. When something else needs a node's connection
+// meanwhile (a trigger of this node's rows, say), the COPY there is ended first, and the next Put
+// begins another one.
 class RemoteCopy {
  public:
-  // sql is the whole COPY command, the same for every node.
-  explicit RemoteCopy(std::string sql);
+  // sql is the whole COPY command, the same for every node; prologue is what each stream begins
+  // with (the header of the binary format).
+  RemoteCopy(std::string sql, std::string prologue);
   RemoteCopy(const RemoteCopy&) = delete;
   RemoteCopy& operator=(const RemoteCopy&) = delete;
   ~RemoteCopy();  // an unfinished COPY leaves its connections to the abort of the transaction
 
-  // Sends bytes to the node's COPY, which is begun by the first call.
-  void Put(core::NodeId node, std::string_view bytes);
+  // Sends whole rows to the node's COPY. True when they are the first of a COPY.
+  bool Put(core::NodeId node, std::string_view rows);
   // Ends all of them and gives the rows copied, or throws the first node's error.
   std::uint64_t Finish();
 

@@ -13,10 +13,23 @@
 
 namespace teamscale {
 
+// What holds a session between statements: a COPY that rows are still gathered for.
+class SessionOccupant {
+ public:
+  virtual ~SessionOccupant() = default;
+  // Another statement needs the session: leaves it ready for that, or throws.
+  virtual void Yield() = 0;
+  // The session's work is undone, or the session is gone.
+  virtual void Lose() noexcept = 0;
+};
+
 class RemoteSession {
  public:
   // Connects as the role and proves to be a node's.
   RemoteSession(const core::Node& node, const std::string& role);
+  ~RemoteSession();
+  RemoteSession(const RemoteSession&) = delete;
+  RemoteSession& operator=(const RemoteSession&) = delete;
 
   core::NodeId node() const { return node_; }
   const std::string& conninfo() const { return conninfo_; }
@@ -31,6 +44,10 @@ class RemoteSession {
   // BEGIN, and a savepoint for each subtransaction entered since. alone: a read that needs no
   // BEGIN.
   void Join(Effect effect, bool alone);
+
+  // From a statement's begin to Vacate; the next Join makes the occupant yield.
+  void Occupy(SessionOccupant* occupant) { occupant_ = occupant; }
+  void Vacate() { occupant_ = nullptr; }
 
   // Sends a statement; ReadAnswer takes its rows and outcome. If the answer's error says that a
   // prepared statement is out of date, and nothing was done yet, it is sent once more.
@@ -51,6 +68,7 @@ class RemoteSession {
 
  private:
   void Prove(core::NodeId router, std::int64_t epoch);
+  void LoseOccupant() noexcept;
   void Retry(const RemoteStatement& statement, bool has_sink);
   std::string Prepare(const RemoteStatement& statement);
 
@@ -64,6 +82,7 @@ class RemoteSession {
   bool wrote_ = false;
   bool first_in_transaction_ = false;
   int savepoint_level_ = 0;
+  SessionOccupant* occupant_ = nullptr;
   std::string prepared_gid_;
 
   struct Prepared {

@@ -1,5 +1,5 @@
 // Rows of one sharded table on their way to the other nodes that own them: one COPY for each, all
-// open at once. Memory is bounded: a block of rows for each node, and what RemoteCopy keeps. Plain
+// open at once. Memory is bounded: one row here, and what RemoteCopy keeps for each node. Plain
 // dialect.
 #pragma once
 
