@@ -1,0 +1,55 @@
+# The front door. CMake is the source of truth: each target calls it, or a script that says more in its first lines.
+#
+#   make                 build the library (build/)
+#   make install         install it where PG_CONFIG says (as root where that needs root)
+#   make installcheck    pg_regress against the running server that PGHOST, PGPORT and PGUSER name
+#   make check           set up what is missing, build, run all tests on private servers
+#   make check-long      the same with more random statements and more seeds
+#   make demo            the main job on real input
+#   make format lint     formatting; clang-tidy
+#   make clean           remove the build directories and stop the private servers in them
+
+PG_CONFIG ?= pg_config
+BUILD ?= build
+KINDS ?=
+
+export PG_CONFIG
+# Several build directories: one cache serves them all.
+export CCACHE_NOHASHDIR = 1
+
+.PHONY: all install installcheck check check-long demo format lint clean
+
+all:
+	@scripts/build $(BUILD)
+
+install: all
+	cmake --install $(BUILD)
+
+installcheck:
+	@test/sql/run --installed
+
+check:
+	@scripts/setup check $(BUILD)
+	@scripts/check $(BUILD) $(KINDS)
+
+check-long:
+	@scripts/setup check $(BUILD)
+	@TEAMSCALE_LONG=1 scripts/check $(BUILD) $(KINDS)
+
+demo:
+	@scripts/setup demo $(BUILD)
+	@scripts/build $(BUILD)
+	@demo/run $(BUILD)
+
+format:
+	@scripts/setup lint $(BUILD)
+	@scripts/format
+
+lint:
+	@scripts/setup lint $(BUILD)
+	@scripts/lint $(BUILD)
+
+clean:
+	@for directory in $(BUILD) $(BUILD)-test $(BUILD)-sanitize; do \
+	  if [ -d $$directory ]; then scripts/private-server remove-all $$directory && rm -rf $$directory; fi; \
+	done

@@ -1,0 +1,90 @@
+"""Fixtures: servers, databases, clusters of databases, and a plain database to compare with."""
+
+import pytest
+
+from postgres import Database, Server
+
+
+@pytest.fixture(scope="session")
+def _server_names():
+    return iter(f"cluster{number}" for number in range(1, 10000))
+
+
+@pytest.fixture(scope="session")
+def shared_server(_server_names):
+    """The server that tests share which do not stop it. Its databases are the tests' own."""
+    server = Server(next(_server_names))
+    server.start()
+    yield server
+    server.remove()
+
+
+@pytest.fixture
+def make_server(_server_names):
+    """A factory of servers that belong to this test: start, stop, kill and restart them at will."""
+    servers = []
+
+    def make():
+        server = Server(next(_server_names))
+        servers.append(server)
+        return server.start()
+
+    yield make
+    for server in servers:
+        server.remove()
+
+
+@pytest.fixture
+def make_database(shared_server):
+    """A factory of databases on the shared server (or the given one), with the extension in them."""
+    databases = []
+
+    def make(server=None, name=None, extension=True):
+        database = (server or shared_server).create_database(name)
+        databases.append(database)
+        if extension:
+            database.execute("CREATE EXTENSION teamscale")
+        return database
+
+    yield make
+    for database in databases:
+        if database.server is shared_server:
+            database.server.drop_database(database)
+
+
+class Cluster:
+    """Databases that are the nodes of one cluster: node names are a, b, c and so on."""
+
+    def __init__(self, databases):
+        self.nodes = databases
+        first = databases[0]
+        with first.connect() as connection:
+            connection.execute("SELECT teamscale.create_cluster('a', %s)", [first.conninfo])
+            for name, database in zip("bcdefghij", databases[1:]):
+                connection.execute("SELECT teamscale.add_node(%s, %s)", [name, database.conninfo])
+        self.by_name = dict(zip("abcdefghij", databases))
+
+    def __getitem__(self, name) -> Database:
+        return self.by_name[name]
+
+
+@pytest.fixture
+def make_cluster(make_database):
+    """A factory of clusters: make_cluster(3), or one node on each of the given servers."""
+
+    def make(nodes=3, servers=None):
+        return Cluster([make_database(server) for server in (servers or [None] * nodes)])
+
+    return make
+
+
+@pytest.fixture
+def cluster(make_cluster):
+    """Three nodes, a, b and c, on the shared server."""
+    return make_cluster(3)
+
+
+@pytest.fixture
+def twin(make_database):
+    """A plain database, for what one PostgreSQL holding all the rows would answer."""
+    return make_database(extension=False)
