@@ -85,6 +85,7 @@ DECLARE
     reached jsonb;
 BEGIN
     PERFORM teamscale_internal.require_superuser('create a cluster');
+    LOCK TABLE teamscale_internal.cluster IN SHARE ROW EXCLUSIVE MODE;  -- two at once: the second sees the first
     IF EXISTS (SELECT FROM teamscale_internal.cluster) THEN
         RAISE EXCEPTION 'database "%" is already a node of a cluster', current_database()
             USING ERRCODE = 'object_not_in_prerequisite_state',
@@ -415,7 +416,9 @@ CREATE VIEW teamscale.node AS
            (SELECT count(*) FROM teamscale_internal.placement AS p WHERE p.node_id = n.node_id) AS buckets
     FROM teamscale_internal.node AS n;
 COMMENT ON VIEW teamscale.node IS 'The nodes of the cluster, as this node knows them.';
+COMMENT ON COLUMN teamscale.node.name IS 'The name it was added under.';
 COMMENT ON COLUMN teamscale.node.conninfo IS 'How every node reaches the database; it never holds a user or a password.';
+COMMENT ON COLUMN teamscale.node.region IS 'Where it is, in the words of whoever added it; may be null.';
 COMMENT ON COLUMN teamscale.node.state IS 'active, or disabled: left out until teamscale.enable_node().';
 COMMENT ON COLUMN teamscale.node.is_local IS 'Whether this database is the node.';
 COMMENT ON COLUMN teamscale.node.buckets IS 'How many buckets the node holds, over all colocation groups.';
