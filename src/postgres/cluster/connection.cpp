@@ -1,5 +1,7 @@
 #include "teamscale/postgres/cluster/connection.h"
 
+#include <poll.h>
+
 #include <array>
 #include <utility>
 
@@ -10,8 +12,9 @@
 extern "C" {
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
-#include "storage/latch.h"
+#include "storage/fd.h"
 #include "utils/guc.h"
+#include "utils/memutils.h"
 #include "utils/timestamp.h"
 #include "utils/wait_event.h"
 }
@@ -26,31 +29,61 @@ constexpr long kCancelTimeout = 5000;
 int connect_timeout = 5000;
 int statement_deadline = 0;
 
-// Waits on the latch and the socket. Plain dialect: an interrupt raises from here.
-bool WaitForSocket(pgsocket socket, int events, TimestampTz until, bool interruptible) {
+// Where in a connection's wait set its socket is.
+constexpr int kSocketPosition = 2;
+
+// Waits for the events on the socket, besides the latch. Plain dialect: an interrupt raises from
+// here. Without interruptible, what woke the latch is left to whoever waits next.
+bool WaitForSocket(WaitEventSet* waits, int events, TimestampTz until, bool interruptible) {
   bool woken = false;
-  for (;;) {
+  bool ready = false;
+  ModifyWaitEvent(waits, kSocketPosition, events, nullptr);
+  while (!ready) {
     long timeout = -1;
-    int wake = events | WL_LATCH_SET | WL_EXIT_ON_PM_DEATH;
     if (until != 0) {
       timeout = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), until);
       if (timeout <= 0) break;
-      wake |= WL_TIMEOUT;
     }
-    int happened = WaitLatchOrSocket(MyLatch, wake, socket, timeout, PG_WAIT_EXTENSION);
+    WaitEvent happened[2];
+    int count = WaitEventSetWait(waits, timeout, happened, lengthof(happened), PG_WAIT_EXTENSION);
+    for (int i = 0; i < count; ++i) {
+      if (happened[i].events & WL_LATCH_SET) {
+        ResetLatch(MyLatch);
+        woken = true;
+      } else {
+        ready = true;
+      }
+    }
+    if (woken && interruptible) CHECK_FOR_INTERRUPTS();
+  }
+  if (woken && !interruptible) SetLatch(MyLatch);
+  return ready;
+}
+
+// The same for a socket that has no wait set yet: while connecting it may change.
+bool WaitForNewSocket(pgsocket socket, int events, TimestampTz until) {
+  for (;;) {
+    long timeout = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), until);
+    if (timeout <= 0) return false;
+    int happened =
+        WaitLatchOrSocket(MyLatch, events | WL_LATCH_SET | WL_EXIT_ON_PM_DEATH | WL_TIMEOUT, socket,
+                          timeout, PG_WAIT_EXTENSION);
     if (happened & WL_LATCH_SET) {
       ResetLatch(MyLatch);
-      woken = true;
-      if (interruptible) CHECK_FOR_INTERRUPTS();
+      CHECK_FOR_INTERRUPTS();
     }
-    if (happened & (WL_SOCKET_READABLE | WL_SOCKET_WRITEABLE)) {
-      if (woken && !interruptible) SetLatch(MyLatch);
-      return true;
-    }
+    if (happened & (WL_SOCKET_READABLE | WL_SOCKET_WRITEABLE)) return true;
   }
-  // What was not looked at here is looked at by whoever waits next.
-  if (woken && !interruptible) SetLatch(MyLatch);
-  return false;
+}
+
+WaitEventSet* NewWaitSet(pgsocket socket) {
+  WaitEventSet* waits = CreateWaitEventSet(TopMemoryContext, kSocketPosition + 1);
+  AddWaitEventToSet(waits, WL_LATCH_SET, PGINVALID_SOCKET, MyLatch, nullptr);
+  AddWaitEventToSet(waits, WL_EXIT_ON_PM_DEATH, PGINVALID_SOCKET, nullptr, nullptr);
+  int position = AddWaitEventToSet(waits, WL_SOCKET_READABLE, socket, nullptr, nullptr);
+  Assert(position == kSocketPosition);
+  (void)position;
+  return waits;
 }
 
 TimestampTz After(long milliseconds) {
@@ -77,10 +110,12 @@ class Parameters {
       throw Error(ERRCODE_INVALID_PARAMETER_VALUE, "invalid connection string of a node",
                   "The connection string is '" + conninfo + "'.");
     bool keepalive_given = false;
+    bool user_timeout_given = false;
     for (PQconninfoOption* option = options; option->keyword; ++option) {
       if (!option->val) continue;
       Add(option->keyword, option->val);
       if (std::string_view(option->keyword).starts_with("keepalives")) keepalive_given = true;
+      if (std::string_view(option->keyword) == "tcp_user_timeout") user_timeout_given = true;
     }
     PQconninfoFree(options);
     Add("user", role);
@@ -92,6 +127,8 @@ class Parameters {
       Add("keepalives_interval", "3");
       Add("keepalives_count", "3");
     }
+    // The same for what was sent and is never acknowledged; it bounds a cancel request too.
+    if (!user_timeout_given) Add("tcp_user_timeout", "15000");
     for (const auto& [keyword, value] : given_) {
       keywords_.push_back(keyword.c_str());
       values_.push_back(value.c_str());
@@ -131,14 +168,29 @@ Connection::Connection(const std::string& conninfo, const std::string& role, std
   try {
     Connect(conninfo, role);
   } catch (...) {
-    PQfinish(connection_);
+    Close();
     throw;
   }
 }
 
-Connection::~Connection() { PQfinish(connection_); }
+Connection::~Connection() { Close(); }
+
+// The two calls into the server give back what is counted and cannot raise.
+void Connection::Close() noexcept {
+  if (waits_) FreeWaitEventSet(waits_);
+  PQfinish(connection_);
+  if (counted_) ReleaseExternalFD();
+  waits_ = nullptr;
+  connection_ = nullptr;
+  counted_ = false;
+}
 
 void Connection::Connect(const std::string& conninfo, const std::string& role) {
+  counted_ = CallPostgres([] { return AcquireExternalFD(); });
+  if (!counted_)
+    throw Error(ERRCODE_INSUFFICIENT_RESOURCES, "could not connect to " + what_,
+                "The server process has too many open files.",
+                "Raise max_files_per_process and the kernel's limit.");
   std::string name = "teamscale " + std::to_string(MyProcPid);
   Parameters parameters(conninfo, role, name, GetDatabaseEncodingName());
   TimestampTz until = After(connect_timeout);
@@ -151,7 +203,7 @@ void Connection::Connect(const std::string& conninfo, const std::string& role) {
       ThrowBroken(ERRCODE_SQLCLIENT_UNABLE_TO_ESTABLISH_SQLCONNECTION, "could not connect to ");
     int event = status == PGRES_POLLING_READING ? WL_SOCKET_READABLE : WL_SOCKET_WRITEABLE;
     pgsocket socket = PQsocket(connection_);
-    if (!CallPostgres([=] { return WaitForSocket(socket, event, until, true); }))
+    if (!CallPostgres([=] { return WaitForNewSocket(socket, event, until); }))
       ThrowRemoteError(
           {ERRCODE_SQLCLIENT_UNABLE_TO_ESTABLISH_SQLCONNECTION, "could not connect to " + what_,
            "There was no answer within " + std::to_string(connect_timeout) + " ms.",
@@ -159,6 +211,29 @@ void Connection::Connect(const std::string& conninfo, const std::string& role) {
           node_);
   }
   PQsetnonblocking(connection_, 1);
+  pgsocket socket = PQsocket(connection_);
+  waits_ = CallPostgres([socket] { return NewWaitSet(socket); });
+}
+
+bool Connection::StillOpen() {
+  pollfd descriptor{.fd = PQsocket(connection_), .events = POLLIN, .revents = 0};
+  if (poll(&descriptor, 1, 0) == 0) return usable();
+  return PQconsumeInput(connection_) && usable();
+}
+
+void Connection::BeginFlight() {
+  if (!PQenterPipelineMode(connection_))
+    ThrowBroken(ERRCODE_CONNECTION_FAILURE, "could not send to ");
+}
+
+void Connection::Sync() {
+  if (!PQpipelineSync(connection_)) ThrowBroken(ERRCODE_CONNECTION_FAILURE, "could not send to ");
+  ++syncs_;
+}
+
+void Connection::EndFlight() {
+  if (!PQexitPipelineMode(connection_))
+    ThrowBroken(ERRCODE_CONNECTION_FAILURE, "lost the order of results of ");
 }
 
 void Connection::ThrowBroken(int sqlstate, const std::string& message) const {
@@ -172,11 +247,10 @@ void Connection::ThrowSilent() const {
                    node_);
 }
 
-bool Connection::Wait(Readiness readiness, long timeout) {
-  int event = readiness == Readiness::kReadable ? WL_SOCKET_READABLE : WL_SOCKET_WRITEABLE;
-  pgsocket socket = PQsocket(connection_);
-  TimestampTz until = After(timeout);
-  return CallPostgres([=] { return WaitForSocket(socket, event, until, true); });
+bool Connection::Wait(int events) {
+  TimestampTz until = After(statement_deadline);
+  WaitEventSet* waits = waits_;
+  return CallPostgres([=] { return WaitForSocket(waits, events, until, true); });
 }
 
 void Connection::Flush() {
@@ -185,12 +259,7 @@ void Connection::Flush() {
     if (pending == 0) return;
     if (pending < 0) ThrowBroken(ERRCODE_CONNECTION_FAILURE, "lost the connection to ");
     // The other side may have to send before it reads on.
-    pgsocket socket = PQsocket(connection_);
-    TimestampTz until = After(statement_deadline);
-    if (!CallPostgres([=] {
-          return WaitForSocket(socket, WL_SOCKET_WRITEABLE | WL_SOCKET_READABLE, until, true);
-        }))
-      ThrowSilent();
+    if (!Wait(WL_SOCKET_WRITEABLE | WL_SOCKET_READABLE)) ThrowSilent();
     if (!PQconsumeInput(connection_))
       ThrowBroken(ERRCODE_CONNECTION_FAILURE, "lost the connection to ");
   }
@@ -199,7 +268,7 @@ void Connection::Flush() {
 ResultPointer Connection::NextResult() {
   Flush();
   while (PQisBusy(connection_)) {
-    if (!Wait(Readiness::kReadable, statement_deadline)) ThrowSilent();
+    if (!Wait(WL_SOCKET_READABLE)) ThrowSilent();
     if (!PQconsumeInput(connection_))
       ThrowBroken(ERRCODE_CONNECTION_FAILURE, "lost the connection to ");
     EmitForwardedNotices();
@@ -207,6 +276,7 @@ ResultPointer Connection::NextResult() {
   EmitForwardedNotices();
   ResultPointer result(PQgetResult(connection_));
   if (!result && !usable()) ThrowBroken(ERRCODE_CONNECTION_FAILURE, "lost the connection to ");
+  if (result && PQresultStatus(result.get()) == PGRES_PIPELINE_SYNC) --syncs_;
   return result;
 }
 
@@ -249,30 +319,34 @@ ResultPointer Connection::Execute(const std::string& sql,
   return result;
 }
 
-bool Connection::CancelAndDrain() noexcept {
+bool Connection::CancelAndDrain(const std::function<void(const PGresult*)>& observe) noexcept {
   try {
     if (!usable()) return false;
-    if (PQtransactionStatus(connection_) == PQTRANS_ACTIVE) {
-      std::unique_ptr<PGcancel, FreeCancel> cancel(PQgetCancel(connection_));
-      std::array<char, 256> message{};
-      if (!cancel || !PQcancel(cancel.get(), message.data(), message.size())) return false;
-    }
+    if (!busy()) return true;
     TimestampTz until = After(kCancelTimeout);
-    for (;;) {
-      while (PQisBusy(connection_) || PQflush(connection_) > 0) {
-        pgsocket socket = PQsocket(connection_);
-        if (!CallPostgres(
-                [=] { return WaitForSocket(socket, WL_SOCKET_READABLE, until, false); }) ||
+    std::unique_ptr<PGcancel, FreeCancel> cancel(PQgetCancel(connection_));
+    std::array<char, 256> message{};
+    if (!cancel || !PQcancel(cancel.get(), message.data(), message.size())) return false;
+    WaitEventSet* waits = waits_;
+    while (busy()) {
+      for (int unsent; PQisBusy(connection_);) {
+        if ((unsent = PQflush(connection_)) < 0) return false;
+        int events = unsent > 0 ? WL_SOCKET_READABLE | WL_SOCKET_WRITEABLE : WL_SOCKET_READABLE;
+        if (!CallPostgres([=] { return WaitForSocket(waits, events, until, false); }) ||
             !PQconsumeInput(connection_))
           return false;
       }
       ResultPointer result(PQgetResult(connection_));
-      if (!result) return usable() && PQtransactionStatus(connection_) != PQTRANS_ACTIVE;
+      if (!usable()) return false;
+      if (observe) observe(result.get());
+      if (!result) continue;
       ExecStatusType status = PQresultStatus(result.get());
+      if (status == PGRES_PIPELINE_SYNC) --syncs_;
       if (status == PGRES_COPY_IN && PQputCopyEnd(connection_, "cancelled by the router") < 0)
         return false;
       if (status == PGRES_COPY_OUT) return false;
     }
+    return PQpipelineStatus(connection_) == PQ_PIPELINE_OFF || PQexitPipelineMode(connection_);
   } catch (...) {
     return false;
   }
@@ -286,13 +360,13 @@ bool Connection::SendQuietly(const std::string& sql) noexcept {
 bool Connection::FinishQuietly(std::string* sqlstate) noexcept {
   try {
     TimestampTz until = After(kCancelTimeout);
+    WaitEventSet* waits = waits_;
     bool succeeded = false;
     for (;;) {
       while (PQisBusy(connection_)) {
-        pgsocket socket = PQsocket(connection_);
         int events = WL_SOCKET_READABLE;
         if (PQflush(connection_) > 0) events |= WL_SOCKET_WRITEABLE;
-        if (!CallPostgres([=] { return WaitForSocket(socket, events, until, false); }) ||
+        if (!CallPostgres([=] { return WaitForSocket(waits, events, until, false); }) ||
             !PQconsumeInput(connection_))
           return false;
       }

@@ -27,7 +27,7 @@ class Stream : public SessionOccupant {
 
   void Begin(core::NodeId node, const std::string& sql, const std::string& prologue) {
     RemoteSession& session = UseSession(node, Effect::kWrites);
-    session.Join(Effect::kWrites, false);
+    session.Join(Effect::kWrites);
     session.SendCommand(sql);
     ResultPointer result = session.connection().NextResult();
     if (PQresultStatus(result.get()) != PGRES_COPY_IN) ThrowFailure(session, std::move(result));

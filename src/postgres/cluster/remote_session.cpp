@@ -1,28 +1,23 @@
 #include "teamscale/postgres/cluster/remote_session.h"
 
-#include <utility>
-
 #include <algorithm>
-#include <vector>
+#include <utility>
 
 #include "teamscale/postgres/boundary/guard.h"
 #include "teamscale/postgres/cluster/map.h"
 #include "teamscale/postgres/cluster/node_session.h"
+#include "teamscale/postgres/cluster/remote_error.h"
 
 extern "C" {
 #include "access/xact.h"
+#include "miscadmin.h"
 }
 
 namespace teamscale {
 
 namespace {
 
-// What one remote backend keeps prepared for us: 10 to 300 kB each.
-constexpr std::size_t kMaxPrepared = 256;
-
-RemoteParameter BinaryParameter(Oid type, std::string value) {
-  return {.type = type, .is_null = false, .binary = true, .value = std::move(value)};
-}
+constexpr Oid kBytea = 17;
 
 // Plain dialect.
 struct Bytes {
@@ -37,11 +32,17 @@ Bytes Answer(const char* challenge, int length) {
   return {VARDATA_ANY(answer), VARSIZE_ANY_EXHDR(answer)};
 }
 
+std::string_view SqlState(const PGresult* result) {
+  const char* state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+  return state ? state : "";
+}
+
+constexpr std::string_view kUnknownStatement = "26000";
+
 // SQLSTATEs by which a server says that a prepared statement no longer fits its objects.
 bool SaysPlanIsStale(const PGresult* result) {
-  const char* state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
-  constexpr std::string_view kStale[] = {"0A000", "26000", "42703", "42P01", "XX000"};
-  return state && std::find(std::begin(kStale), std::end(kStale), state) != std::end(kStale);
+  constexpr std::string_view kStale[] = {"0A000", kUnknownStatement, "42703", "42P01", "XX000"};
+  return std::find(std::begin(kStale), std::end(kStale), SqlState(result)) != std::end(kStale);
 }
 
 std::string Savepoint(int level) { return "teamscale_" + std::to_string(level); }
@@ -56,17 +57,51 @@ std::string BeginCommand() {
     begin += "READ COMMITTED";
   begin += XactReadOnly ? " READ ONLY" : " READ WRITE";
   if (XactDeferrable) begin += " DEFERRABLE";
-  return begin + ";";
+  return begin;
 }
+
+// A statement of several commands can only be sent as text.
+bool TravelsAsText(const RemoteStatement& statement) {
+  return statement.parameters.empty() && !statement.keep_prepared && !statement.binary_result;
+}
+
+// The parts of a statement's parameters as libpq takes them.
+struct Parameters {
+  explicit Parameters(const std::vector<RemoteParameter>& parameters) {
+    for (const RemoteParameter& parameter : parameters) {
+      types.push_back(parameter.type);
+      values.push_back(parameter.is_null ? nullptr : parameter.value.c_str());
+      lengths.push_back(static_cast<int>(parameter.value.size()));
+      formats.push_back(parameter.binary ? 1 : 0);
+    }
+  }
+  int count() const { return static_cast<int>(values.size()); }
+
+  std::vector<Oid> types;
+  std::vector<const char*> values;
+  std::vector<int> lengths;
+  std::vector<int> formats;
+};
 
 }  // namespace
 
-RemoteSession::RemoteSession(const core::Node& node, const std::string& role)
+RemoteSession::RemoteSession(const core::Node& node, const std::string& role, bool by_superuser)
     : node_(node.id),
       conninfo_(node.conninfo),
+      by_superuser_(by_superuser),
       connection_(node.conninfo, role, "node \"" + node.name + "\"", node.id) {
   const core::ShardMap* map = CallPostgres([] { return CurrentShardMap(); });
   Prove(map->local_node(), map->epoch());
+}
+
+RemoteSession::~RemoteSession() { LoseOccupant(); }
+
+void RemoteSession::MakeWay() {
+  if (SessionOccupant* occupant = std::exchange(occupant_, nullptr)) occupant->Yield();
+}
+
+void RemoteSession::LoseOccupant() noexcept {
+  if (SessionOccupant* occupant = std::exchange(occupant_, nullptr)) occupant->Lose();
 }
 
 void RemoteSession::Prove(core::NodeId router, std::int64_t epoch) {
@@ -75,158 +110,310 @@ void RemoteSession::Prove(core::NodeId router, std::int64_t epoch) {
   const char* data = PQgetvalue(challenge.get(), 0, 0);
   int length = PQgetlength(challenge.get(), 0, 0);
   Bytes answer = CallPostgres([=] { return Answer(data, length); });
-  constexpr Oid kBytea = 17;
   connection_.Execute("SELECT teamscale_internal.open_node_session($1, " + std::to_string(router) +
                           ", " + std::to_string(epoch) + ")",
-                      {BinaryParameter(kBytea, std::string(answer.data, answer.length))}, false);
+                      {{.type = kBytea,
+                        .is_null = false,
+                        .binary = true,
+                        .value = std::string(answer.data, answer.length)}},
+                      false);
 }
 
-void RemoteSession::LoseOccupant() noexcept {
-  if (SessionOccupant* occupant = std::exchange(occupant_, nullptr)) occupant->Lose();
+void RemoteSession::ThrowLost() const {
+  ThrowRemoteError({ERRCODE_CONNECTION_FAILURE, "could not send to " + connection_.what()}, node_);
 }
 
-RemoteSession::~RemoteSession() { LoseOccupant(); }
+// --- Building a flight ---------------------------------------------------------------------------
 
-void RemoteSession::Join(Effect effect, bool alone) {
-  if (SessionOccupant* occupant = std::exchange(occupant_, nullptr)) occupant->Yield();
-  SessionSettings wanted = CurrentSessionSettings();
-  if (!settings_known_ || wanted != settings_) {
-    std::string commands =
-        SettingsCommands(settings_known_ ? settings_ : SessionSettings{}, wanted);
-    // Until the transaction ends it is open which of the values will stand.
-    settings_known_ = false;
-    if (!commands.empty()) connection_.Execute(commands);
-    settings_ = std::move(wanted);
-    settings_known_ = true;
+void RemoteSession::BeginFlight() {
+  flight_ = Flight{};
+  connection_.BeginFlight();
+}
+
+void RemoteSession::AddCommand(StepKind kind, const std::string& sql, int level) {
+  if (!PQsendQueryParams(connection_.raw(), sql.c_str(), 0, nullptr, nullptr, nullptr, nullptr, 0))
+    ThrowLost();
+  flight_.steps.push_back({kind, level});
+}
+
+void RemoteSession::AddSync() {
+  connection_.Sync();
+  flight_.steps.push_back({StepKind::kSync});
+}
+
+void RemoteSession::AddSettings() {
+  CurrentSettings current = CurrentSessionSettings();
+  if (settings_version_ == current.version) return;
+  std::string command = SettingsCommand(settings_version_ ? settings_ : SessionSettings{},
+                                        current.values, by_superuser_);
+  flight_.settings = current.values;
+  flight_.settings_version = current.version;
+  if (command.empty()) {
+    settings_ = current.values;
+    settings_version_ = current.version;
+    return;
   }
-  if (alone && !in_transaction_) return;
-  std::string commands;
+  // Until the answer comes it is open which values stand.
+  settings_version_ = 0;
+  AddCommand(StepKind::kSettings, command);
+  if (in_transaction_)
+    settings_in_transaction_ = true;
+  else
+    AddSync();
+}
+
+void RemoteSession::AddTransaction(Effect effect) {
   if (!in_transaction_) {
-    commands = BeginCommand();
+    // From here on the session has to be looked after when the transaction ends.
     in_transaction_ = true;
-    first_in_transaction_ = true;
-    savepoint_level_ = 1;
+    // What it does belongs to the present subtransaction: its end needs no savepoint here.
+    begun_level_ = savepoint_level_ = GetCurrentTransactionNestLevel();
+    release_level_ = 0;
+    read_only_ = XactReadOnly;
+    flight_.begins = true;
+    AddCommand(StepKind::kBegin, BeginCommand());
+  } else if (XactReadOnly && !read_only_) {
+    AddCommand(StepKind::kReadOnly, "SET TRANSACTION READ ONLY");
   }
-  for (int level = GetCurrentTransactionNestLevel(); savepoint_level_ < level;)
-    commands += "SAVEPOINT " + Savepoint(++savepoint_level_) + ";";
-  if (!commands.empty()) connection_.Execute(commands);
   if (effect == Effect::kWrites) wrote_ = true;
+  int level = GetCurrentTransactionNestLevel();
+  if (release_level_ > 0)
+    AddCommand(StepKind::kRelease, "RELEASE SAVEPOINT " + Savepoint(release_level_));
+  for (int next = savepoint_level_ + 1; next <= level; ++next)
+    AddCommand(StepKind::kSavepoint, "SAVEPOINT " + Savepoint(next), next);
 }
 
-std::string RemoteSession::Prepare(const RemoteStatement& statement) {
-  std::string key = statement.sql;
-  key += '\0';
-  key += settings_["search_path"];
-  for (const RemoteParameter& parameter : statement.parameters)
-    key.append(1, '\0').append(std::to_string(parameter.type));
-  auto known = prepared_.find(key);
-  if (known != prepared_.end()) {
-    known->second.last_use = ++statements_;
-    return known->second.name;
+// Settings that change within a transaction follow its savepoint: so an error in them can be rolled
+// back to it.
+void RemoteSession::AddContext(Effect effect) {
+  bool begun = in_transaction_;
+  if (!begun) AddSettings();
+  AddTransaction(effect);
+  if (begun) AddSettings();
+}
+
+std::string RemoteSession::AddPrepare(const RemoteStatement& statement) {
+  const SessionSettings& settings = flight_.settings_version ? flight_.settings : settings_;
+  flight_.key = PreparedStatements::Key(statement, settings.at("search_path"));
+  if (std::optional<std::string> known = prepared_.Use(flight_.key)) {
+    flight_.cached_statement = true;
+    return *known;
   }
-  if (prepared_.size() >= kMaxPrepared) {
-    auto oldest = std::min_element(prepared_.begin(), prepared_.end(), [](auto& a, auto& b) {
-      return a.second.last_use < b.second.last_use;
-    });
-    connection_.Execute("DEALLOCATE " + oldest->second.name);
-    prepared_.erase(oldest);
-  }
-  // A name is never used again: after an error it may be taken there or not.
-  std::string name = "teamscale_" + std::to_string(++names_);
-  std::vector<Oid> types;
-  for (const RemoteParameter& parameter : statement.parameters) types.push_back(parameter.type);
-  if (!PQsendPrepare(connection_.raw(), name.c_str(), statement.sql.c_str(),
-                     static_cast<int>(types.size()), types.data()))
-    throw Error(ERRCODE_CONNECTION_FAILURE, "could not send to " + connection_.what());
-  ExpectCommand();
-  prepared_.emplace(std::move(key), Prepared{name, ++statements_});
+  for (const std::string& name : prepared_.TakeSuperfluous())
+    AddCommand(StepKind::kDeallocate, "DEALLOCATE " + name);
+  std::string name = prepared_.NewName();
+  Parameters parameters(statement.parameters);
+  if (!PQsendPrepare(connection_.raw(), name.c_str(), statement.sql.c_str(), parameters.count(),
+                     parameters.types.data()))
+    ThrowLost();
+  flight_.steps.push_back({StepKind::kParse, 0, name});
   return name;
 }
 
-void RemoteSession::Send(const RemoteStatement& statement, bool has_sink) {
-  std::vector<const char*> values;
-  std::vector<int> lengths, formats;
-  std::vector<Oid> types;
-  for (const RemoteParameter& parameter : statement.parameters) {
-    types.push_back(parameter.type);
-    values.push_back(parameter.is_null ? nullptr : parameter.value.c_str());
-    lengths.push_back(static_cast<int>(parameter.value.size()));
-    formats.push_back(parameter.binary ? 1 : 0);
-  }
-  int count = static_cast<int>(values.size());
+void RemoteSession::AddStatement(const RemoteStatement& statement) {
+  Parameters parameters(statement.parameters);
   int format = statement.binary_result ? 1 : 0;
   int sent;
   if (statement.keep_prepared)
-    sent = PQsendQueryPrepared(connection_.raw(), Prepare(statement).c_str(), count, values.data(),
-                               lengths.data(), formats.data(), format);
-  else if (count > 0 || statement.binary_result)
-    sent = PQsendQueryParams(connection_.raw(), statement.sql.c_str(), count, types.data(),
-                             values.data(), lengths.data(), formats.data(), format);
+    sent = PQsendQueryPrepared(connection_.raw(), AddPrepare(statement).c_str(), parameters.count(),
+                               parameters.values.data(), parameters.lengths.data(),
+                               parameters.formats.data(), format);
   else
-    sent = PQsendQuery(connection_.raw(), statement.sql.c_str());
-  if (!sent) throw Error(ERRCODE_CONNECTION_FAILURE, "could not send to " + connection_.what());
-  if (has_sink) PQsetSingleRowMode(connection_.raw());
+    sent = PQsendQueryParams(connection_.raw(), statement.sql.c_str(), parameters.count(),
+                             parameters.types.data(), parameters.values.data(),
+                             parameters.lengths.data(), parameters.formats.data(), format);
+  if (!sent) ThrowLost();
+  flight_.steps.push_back({StepKind::kStatement});
+}
+
+// --- Following a flight --------------------------------------------------------------------------
+
+void RemoteSession::EnterStep() {
+  flight_.current_failed = false;
+  // libpq takes the wish for single rows only between two statements.
+  if (flight_.current < flight_.steps.size() && flight_.single_rows &&
+      flight_.steps[flight_.current].kind == StepKind::kStatement)
+    PQsetSingleRowMode(connection_.raw());
+}
+
+void RemoteSession::Account(const PGresult* result) {
+  if (flight_.current >= flight_.steps.size()) return;
+  if (result) {
+    ExecStatusType status = PQresultStatus(result);
+    if (status == PGRES_FATAL_ERROR || status == PGRES_PIPELINE_ABORTED)
+      flight_.current_failed = true;
+    if (status != PGRES_PIPELINE_SYNC) return;
+  } else if (!flight_.current_failed) {
+    Succeeded(flight_.steps[flight_.current]);
+  }
+  ++flight_.current;
+  EnterStep();
+}
+
+void RemoteSession::Succeeded(const Step& step) {
+  switch (step.kind) {
+    case StepKind::kSettings:
+      settings_ = std::move(flight_.settings);
+      settings_version_ = flight_.settings_version;
+      break;
+    case StepKind::kReadOnly:
+      read_only_ = true;
+      break;
+    case StepKind::kRelease:
+      release_level_ = 0;
+      break;
+    case StepKind::kSavepoint:
+      savepoint_level_ = step.level;
+      break;
+    case StepKind::kParse:
+      prepared_.Add(flight_.key, step.text);
+      break;
+    case StepKind::kBegin:
+    case StepKind::kDeallocate:
+    case StepKind::kStatement:
+    case StepKind::kSync:
+      break;
+  }
+}
+
+RemoteOutcome RemoteSession::ReadFlight(RowSink* sink, ResultPointer* failed, bool* row_seen) {
+  RemoteOutcome outcome;
+  while (flight_.current < flight_.steps.size()) {
+    StepKind kind = flight_.steps[flight_.current].kind;
+    ResultPointer result = connection_.NextResult();
+    Account(result.get());
+    if (!result) continue;
+    ExecStatusType status = PQresultStatus(result.get());
+    if (status == PGRES_FATAL_ERROR && !*failed)
+      *failed = std::move(result);
+    else if (kind == StepKind::kStatement)
+      TakeRows(result.get(), sink, &outcome, row_seen);
+  }
+  connection_.EndFlight();
+  return outcome;
+}
+
+void RemoteSession::FinishFlight() {
+  ResultPointer failed;
+  bool row_seen = false;
+  ReadFlight(nullptr, &failed, &row_seen);
+  if (failed) connection_.ThrowError(failed.get());
+}
+
+bool RemoteSession::CancelFlight() noexcept {
+  return connection_.CancelAndDrain([this](const PGresult* result) { Account(result); });
+}
+
+void RemoteSession::TakeRows(const PGresult* result, RowSink* sink, RemoteOutcome* outcome,
+                             bool* row_seen) {
+  switch (PQresultStatus(result)) {
+    case PGRES_SINGLE_TUPLE:
+    case PGRES_TUPLES_OK:
+      for (int row = 0; row < PQntuples(result); ++row) {
+        *row_seen = true;
+        if (InterruptPending) CallPostgres([] { CHECK_FOR_INTERRUPTS(); });
+        if (sink) sink->Row(node_, result, row);
+      }
+      [[fallthrough]];
+    case PGRES_COMMAND_OK:
+    case PGRES_EMPTY_QUERY:
+      outcome->tag = PQcmdStatus(const_cast<PGresult*>(result));
+      if (const char* rows = PQcmdTuples(const_cast<PGresult*>(result)); *rows)
+        outcome->rows = std::stoull(rows);
+      break;
+    case PGRES_COPY_OUT:
+    case PGRES_COPY_IN:
+    case PGRES_COPY_BOTH:
+      // There is no client at the other end of this connection.
+      CancelFlight();
+      throw Error(ERRCODE_FEATURE_NOT_SUPPORTED,
+                  "COPY to or from the client cannot run on " + connection_.what());
+    default:
+      break;
+  }
+}
+
+// --- Statements ----------------------------------------------------------------------------------
+
+void RemoteSession::Send(const RemoteStatement& statement, bool has_sink) {
+  bool joins = in_transaction_ || !statement.alone;
+  if (TravelsAsText(statement)) {
+    if (joins)
+      Join(statement.effect);
+    else
+      SendSettings();
+    SendCommand(statement.sql);
+    if (has_sink) PQsetSingleRowMode(connection_.raw());
+    return;
+  }
+  BeginFlight();
+  flight_.single_rows = has_sink;
+  flight_.begins = !joins;
+  if (joins)
+    AddContext(statement.effect);
+  else
+    AddSettings();
+  AddStatement(statement);
+  AddSync();
+  EnterStep();
   connection_.Flush();
 }
 
 RemoteOutcome RemoteSession::ReadAnswer(const RemoteStatement& statement, RowSink* sink) {
-  bool may_retry = statement.keep_prepared && (first_in_transaction_ || !in_transaction_);
-  first_in_transaction_ = false;
+  if (TravelsAsText(statement)) return ReadSimpleAnswer(sink);
+  ResultPointer failed;
+  bool row_seen = false;
+  RemoteOutcome outcome = ReadFlight(sink, &failed, &row_seen);
+  if (!failed) return outcome;
+  bool may_retry = flight_.begins && flight_.cached_statement && !row_seen;
+  if (SqlState(failed.get()) == kUnknownStatement)
+    prepared_.Clear();
+  else if (flight_.cached_statement && SaysPlanIsStale(failed.get()))
+    prepared_.Forget(flight_.key);
+  if (!may_retry || !SaysPlanIsStale(failed.get())) connection_.ThrowError(failed.get());
+  // The transaction there holds nothing but this statement, so it can begin anew; and it is not
+  // prepared any more, so this happens once.
+  if (in_transaction_) {
+    connection_.Execute("ROLLBACK");
+    LeaveTransaction();
+  }
+  Send(statement, sink != nullptr);
+  return ReadAnswer(statement, sink);
+}
+
+RemoteOutcome RemoteSession::ReadSimpleAnswer(RowSink* sink) {
   RemoteOutcome outcome;
   ResultPointer failed;
   bool row_seen = false;
   while (ResultPointer result = connection_.NextResult()) {
-    switch (PQresultStatus(result.get())) {
-      case PGRES_SINGLE_TUPLE:
-      case PGRES_TUPLES_OK:
-        for (int row = 0; sink && row < PQntuples(result.get()); ++row) {
-          row_seen = true;
-          sink->Row(node_, result.get(), row);
-        }
-        [[fallthrough]];
-      case PGRES_COMMAND_OK:
-      case PGRES_EMPTY_QUERY:
-        outcome.tag = PQcmdStatus(result.get());
-        if (const char* rows = PQcmdTuples(result.get()); *rows) outcome.rows = std::stoull(rows);
-        break;
-      case PGRES_COPY_OUT:
-      case PGRES_COPY_IN:
-      case PGRES_COPY_BOTH:
-        // There is no client at the other end of this connection.
-        connection_.CancelAndDrain();
-        throw Error(ERRCODE_FEATURE_NOT_SUPPORTED,
-                    "COPY to or from the client cannot run on " + connection_.what());
-      default:
-        failed = std::move(result);
-    }
+    if (PQresultStatus(result.get()) == PGRES_FATAL_ERROR)
+      failed = std::move(result);
+    else
+      TakeRows(result.get(), sink, &outcome, &row_seen);
   }
-  if (!failed) return outcome;
-  if (may_retry && !row_seen && SaysPlanIsStale(failed.get())) {
-    Retry(statement, sink != nullptr);
-    return ReadAnswer(statement, sink);
-  }
-  connection_.ThrowError(failed.get());
+  if (failed) connection_.ThrowError(failed.get());
+  return outcome;
 }
 
-// The transaction there holds nothing but this statement, so it can begin anew.
-void RemoteSession::Retry(const RemoteStatement& statement, bool has_sink) {
-  if (in_transaction_) {
-    connection_.Execute("ROLLBACK");
-    in_transaction_ = false;
-    settings_known_ = false;
-  }
-  connection_.Execute("DEALLOCATE ALL");
-  prepared_.clear();
-  Join(statement.effect, statement.alone);
-  first_in_transaction_ = false;
-  RemoteStatement again = statement;
-  again.keep_prepared = false;
-  Send(again, has_sink);
+void RemoteSession::Join(Effect effect) {
+  BeginFlight();
+  AddContext(effect);
+  if (flight_.steps.empty()) return connection_.EndFlight();
+  AddSync();
+  EnterStep();
+  FinishFlight();
+}
+
+void RemoteSession::SendSettings() {
+  BeginFlight();
+  AddSettings();
+  EnterStep();
+  FinishFlight();
 }
 
 void RemoteSession::SendCommand(const std::string& sql) {
-  if (!PQsendQuery(connection_.raw(), sql.c_str()))
-    throw Error(ERRCODE_CONNECTION_FAILURE, "could not send to " + connection_.what());
+  flight_ = Flight{};
+  if (!PQsendQuery(connection_.raw(), sql.c_str())) ThrowLost();
   connection_.Flush();
 }
 
@@ -242,54 +429,74 @@ ResultPointer RemoteSession::ExpectCommand() {
   return last;
 }
 
+// --- The end of a transaction, and of a part of it -----------------------------------------------
+
 void RemoteSession::LeaveTransaction() {
   in_transaction_ = false;
   wrote_ = false;
-  first_in_transaction_ = false;
+  begun_level_ = 0;
   savepoint_level_ = 0;
+  release_level_ = 0;
   prepared_gid_.clear();
+  settings_in_transaction_ = false;
 }
 
 void RemoteSession::Abort() noexcept {
   LoseOccupant();
-  bool sent_back = false;
+  bool in_order = CancelFlight();
+  if (in_order && !connection_.idle()) in_order = connection_.ExecuteQuietly("ROLLBACK");
   try {
-    if (connection_.CancelAndDrain()) {
-      if (PQtransactionStatus(connection_.raw()) != PQTRANS_IDLE)
-        sent_back = connection_.ExecuteQuietly("ROLLBACK");
-      else
-        sent_back = true;
-      // Best effort: what it misses, the settling of in-doubt transactions finds.
-      if (sent_back && !prepared_gid_.empty())
-        connection_.ExecuteQuietly("ROLLBACK PREPARED '" + prepared_gid_ + "'");
-    }
+    // Best effort: what it misses, the settling of in-doubt transactions finds.
+    if (in_order && !prepared_gid_.empty())
+      connection_.ExecuteQuietly("ROLLBACK PREPARED '" + prepared_gid_ + "'");
   } catch (...) {
   }
-  if (!sent_back) broken_ = true;
-  settings_known_ = false;
+  if (!in_order) broken_ = true;
+  if (settings_in_transaction_) settings_version_ = 0;
   LeaveTransaction();
 }
 
 void RemoteSession::AbortSubtransaction(int level) noexcept {
-  if (!in_transaction_ || savepoint_level_ < level) return;
+  bool used = in_transaction_ && std::max(begun_level_, savepoint_level_) >= level;
+  bool failed = PQtransactionStatus(connection_.raw()) == PQTRANS_INERROR;
+  // A COPY that an outer level has begun goes on.
+  if (!used && (occupant_ || !(connection_.busy() || failed))) return;
   LoseOccupant();
-  bool rolled_back = false;
+  bool in_order = CancelFlight();
+  if (!in_transaction_) {
+    broken_ = broken_ || !in_order;
+    return;
+  }
+  // All that was done there belongs to what is rolled back: even a lost connection loses nothing.
+  if (begun_level_ >= level) return Abort();
+  if (!used) {
+    // It failed before its savepoint, and cannot be revived.
+    failed = PQtransactionStatus(connection_.raw()) == PQTRANS_INERROR;
+    if (!in_order || failed) broken_ = true;
+    return;
+  }
   try {
     std::string name = Savepoint(level);
-    rolled_back =
-        connection_.CancelAndDrain() &&
-        connection_.ExecuteQuietly("ROLLBACK TO SAVEPOINT " + name + "; RELEASE SAVEPOINT " + name);
+    in_order = in_order && connection_.ExecuteQuietly("ROLLBACK TO SAVEPOINT " + name +
+                                                      "; RELEASE SAVEPOINT " + name);
   } catch (...) {
+    in_order = false;
   }
-  if (!rolled_back) broken_ = true;
+  if (!in_order) broken_ = true;
   savepoint_level_ = level - 1;
-  settings_known_ = false;
+  if (release_level_ >= level) release_level_ = 0;
+  if (settings_in_transaction_) settings_version_ = 0;
+  read_only_ = false;
 }
 
-void RemoteSession::CommitSubtransaction(int level) {
-  if (!in_transaction_ || savepoint_level_ < level) return;
-  connection_.Execute("RELEASE SAVEPOINT " + Savepoint(level));
-  savepoint_level_ = level - 1;
+// Travels with the next statement, if there is one.
+void RemoteSession::CommitSubtransaction(int level) noexcept {
+  if (!in_transaction_) return;
+  if (begun_level_ >= level)
+    begun_level_ = level - 1;
+  else if (savepoint_level_ >= level)
+    release_level_ = level;
+  savepoint_level_ = std::min(savepoint_level_, level - 1);
 }
 
 }  // namespace teamscale

@@ -1,4 +1,4 @@
-// One transaction over several nodes: anchors of the protocol are in docs/transactions.md.
+// One transaction over several nodes; the protocol is told in docs/transactions.md.
 //
 // PRE_COMMIT   participants that only read are committed; one that wrote alone is committed;
 // several
@@ -9,6 +9,7 @@
 // ABORT        ROLLBACK, and ROLLBACK PREPARED where a transaction may be prepared, best effort.
 #include "teamscale/postgres/cluster/remote_transaction.h"
 
+#include <algorithm>
 #include <map>
 #include <memory>
 #include <vector>
@@ -21,10 +22,12 @@
 #include "teamscale/postgres/cluster/map.h"
 #include "teamscale/postgres/cluster/node_session.h"
 #include "teamscale/postgres/cluster/node_state.h"
+#include "teamscale/postgres/cluster/settling.h"
 
 extern "C" {
 #include "access/transam.h"
 #include "access/xact.h"
+#include "access/xlog.h"
 #include "miscadmin.h"
 #include "replication/syncrep.h"
 #include "storage/ipc.h"
@@ -38,9 +41,10 @@ namespace {
 
 using SessionKey = std::pair<core::NodeId, Oid>;  // node and user
 
+// Left alone when the process ends: OnExit has closed them while that could still be done well.
 std::map<SessionKey, std::unique_ptr<RemoteSession>>& Sessions() {
-  static std::map<SessionKey, std::unique_ptr<RemoteSession>> sessions;
-  return sessions;
+  static auto* sessions = new std::map<SessionKey, std::unique_ptr<RemoteSession>>;
+  return *sessions;
 }
 
 std::vector<RemoteSession*> Participants() {
@@ -54,46 +58,103 @@ void CloseSessions(bool (*goes)(const RemoteSession&)) noexcept {
   std::erase_if(Sessions(), [goes](auto& entry) { return goes(*entry.second); });
 }
 
-// --- Before the commit
-// ----------------------------------------------------------------------------
+// --- Before the commit ---------------------------------------------------------------------------
 
-// Sends the same command to all and awaits every answer; throws the first error then.
-void CommandAll(const std::vector<RemoteSession*>& sessions, const std::string& command) {
-  std::exception_ptr first;
-  auto attempt = [&first](auto&& step) {
-    try {
-      step();
-      return true;
-    } catch (...) {
-      if (!first) first = std::current_exception();
-      return false;
+// Sends a command to each session and awaits every answer, then throws the first error: whatever
+// happens, it is known afterwards what each has done, or its connection is broken.
+class Command {
+ public:
+  template <typename Text>
+  void Send(const std::vector<RemoteSession*>& sessions, Text&& text) {
+    for (RemoteSession* session : sessions) {
+      try {
+        session->SendCommand(text(*session));
+        sent_.push_back(session);
+      } catch (...) {
+        Keep();
+      }
     }
-  };
-  std::vector<RemoteSession*> sent;
-  for (RemoteSession* session : sessions)
-    if (attempt([&] { session->SendCommand(command); })) sent.push_back(session);
-  for (RemoteSession* session : sent)
-    if (attempt([&] { session->ExpectCommand(); })) session->LeaveTransaction();
-  if (first) std::rethrow_exception(first);
+  }
+
+  // Calls done(session) for each that answered with the tag.
+  template <typename Done>
+  void Await(std::string_view tag, Done&& done) {
+    for (RemoteSession* session : sent_) {
+      std::string answered;
+      try {
+        // After an interrupt nobody waits for long: what runs there is cancelled.
+        if (interrupted_) {
+          answered = Cancel(session);
+        } else {
+          ResultPointer result = session->ExpectCommand();
+          answered = PQcmdStatus(result.get());
+        }
+      } catch (const RemoteError&) {
+        Keep();
+        continue;
+      } catch (...) {
+        Keep();
+        interrupted_ = true;
+        answered = Cancel(session);
+      }
+      if (answered == tag)
+        done(session);
+      else if (!first_)
+        first_ = std::make_exception_ptr(
+            Error(ERRCODE_T_R_INTEGRITY_CONSTRAINT_VIOLATION,
+                  session->connection().what() + " rolled the transaction back"));
+    }
+  }
+
+  void ThrowFirst() const {
+    if (first_) std::rethrow_exception(first_);
+  }
+
+ private:
+  void Keep() {
+    if (!first_) first_ = std::current_exception();
+  }
+
+  // The tag of the command, if it succeeded before the cancel came.
+  static std::string Cancel(RemoteSession* session) {
+    std::string tag;
+    session->connection().CancelAndDrain([&tag](const PGresult* result) {
+      if (PQresultStatus(result) == PGRES_COMMAND_OK)
+        tag = PQcmdStatus(const_cast<PGresult*>(result));
+    });
+    return tag;
+  }
+
+  std::vector<RemoteSession*> sent_;
+  std::exception_ptr first_;
+  bool interrupted_ = false;
+};
+
+// What was only read there needs no decision. It fails here or never.
+void CommitReaders(const std::vector<RemoteSession*>& readers) {
+  Command command;
+  command.Send(readers, [](RemoteSession&) { return "COMMIT"; });
+  command.Await("COMMIT", [](RemoteSession* session) { session->LeaveTransaction(); });
+  command.ThrowFirst();
 }
 
 // The only participant that wrote, and nothing was written here: its commit is the commit.
 void CommitAlone(RemoteSession* session) {
-  session->SendCommand("COMMIT");
-  try {
-    ResultPointer result = session->ExpectCommand();
-    // A transaction that had failed there answers ROLLBACK.
-    if (std::string_view(PQcmdStatus(result.get())) != "COMMIT")
-      throw Error(ERRCODE_T_R_INTEGRITY_CONSTRAINT_VIOLATION,
-                  session->connection().what() + " rolled the transaction back");
-  } catch (...) {
-    if (session->connection().usable()) throw;
+  bool committed = false;
+  Command command;
+  command.Send({session}, [](RemoteSession&) { return "COMMIT"; });
+  command.Await("COMMIT", [&committed](RemoteSession*) { committed = true; });
+  if (committed) {
+    // An interrupt that came too late to stop it changes nothing, as in any commit.
+    session->LeaveTransaction();
+  } else if (session->connection().idle()) {
+    command.ThrowFirst();
+  } else {
     throw Error(ERRCODE_TRANSACTION_RESOLUTION_UNKNOWN, "the outcome of the transaction is unknown",
-                "The connection to " + session->connection().what() +
-                    " was lost after COMMIT had been sent: it may be committed there or not.",
+                session->connection().what() +
+                    " did not answer to COMMIT: the transaction may be committed there or not.",
                 "Look at the rows before you repeat the transaction.");
   }
-  session->LeaveTransaction();
 }
 
 core::Gid NewGid() {
@@ -110,29 +171,15 @@ core::Gid NewGid() {
 
 void PrepareAll(const std::vector<RemoteSession*>& writers) {
   core::Gid gid = NewGid();
-  std::exception_ptr first;
-  for (RemoteSession* session : writers) {
+  Command command;
+  command.Send(writers, [&gid](RemoteSession& session) {
     ++gid.number;
     // From here on it may be prepared there, whatever answer comes.
-    session->MarkPrepared(core::FormatGid(gid));
-    try {
-      session->SendCommand("PREPARE TRANSACTION '" + session->prepared_gid() + "'");
-    } catch (...) {
-      if (!first) first = std::current_exception();
-    }
-  }
-  for (RemoteSession* session : writers) {
-    try {
-      if (!session->connection().usable()) continue;
-      ResultPointer result = session->ExpectCommand();
-      if (std::string_view(PQcmdStatus(result.get())) != "PREPARE TRANSACTION")
-        throw Error(ERRCODE_T_R_INTEGRITY_CONSTRAINT_VIOLATION,
-                    session->connection().what() + " rolled the transaction back");
-    } catch (...) {
-      if (!first) first = std::current_exception();
-    }
-  }
-  if (first) std::rethrow_exception(first);
+    session.MarkPrepared(core::FormatGid(gid));
+    return "PREPARE TRANSACTION '" + session.prepared_gid() + "'";
+  });
+  command.Await("PREPARE TRANSACTION", [](RemoteSession*) {});
+  command.ThrowFirst();
   for (RemoteSession* session : writers) {
     const char* name = session->prepared_gid().c_str();
     core::NodeId node = session->node();
@@ -143,26 +190,31 @@ void PrepareAll(const std::vector<RemoteSession*>& writers) {
     // synchronous ones.
     ForceSyncCommit();
     bool has_standbys = SyncRepStandbyNames && *SyncRepStandbyNames;
-    if (has_standbys && synchronous_commit <= SYNCHRONOUS_COMMIT_LOCAL_FLUSH)
+    if (has_standbys && synchronous_commit < SYNCHRONOUS_COMMIT_REMOTE_FLUSH)
       set_config_option("synchronous_commit", "on", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_LOCAL,
                         true, ERROR, false);
   });
 }
 
+// Whether a plain COMMIT there decides: nothing that happens here later can fail. The last check of
+// a SERIALIZABLE transaction could.
+bool DecidesAlone(const std::vector<RemoteSession*>& writers) {
+  return writers.size() == 1 && !TransactionIdIsValid(GetTopTransactionIdIfAny()) &&
+         XactIsoLevel != XACT_SERIALIZABLE;
+}
+
 void BeforeCommit() {
   std::vector<RemoteSession*> readers, writers;
-  for (RemoteSession* session : Participants())
-    (session->wrote() ? writers : readers).push_back(session);
-  if (readers.empty() && writers.empty()) return;
-  for (RemoteSession* session : Participants())
+  for (RemoteSession* session : Participants()) {
     if (!session->usable())
       throw Error(ERRCODE_CONNECTION_FAILURE,
                   "lost the connection to " + session->connection().what(),
                   "The transaction cannot be committed.");
-  CommandAll(readers, "COMMIT");
+    (session->wrote() ? writers : readers).push_back(session);
+  }
+  if (!readers.empty()) CommitReaders(readers);
   if (writers.empty()) return;
-  bool wrote_here = TransactionIdIsValid(GetTopTransactionIdIfAny());
-  if (writers.size() == 1 && !wrote_here)
+  if (DecidesAlone(writers))
     CommitAlone(writers.front());
   else
     PrepareAll(writers);
@@ -175,33 +227,43 @@ void BeforePrepare() {
               "COMMIT it: a transaction over several nodes is committed in two phases by itself.");
 }
 
-// --- After the decision
-// ---------------------------------------------------------------------------
+// --- After the decision --------------------------------------------------------------------------
+
+void Warn(const RemoteSession& session) {
+  const char* what = const_cast<RemoteSession&>(session).connection().what().c_str();
+  CallPostgres([what] {
+    ereport(WARNING,
+            (errmsg("the transaction is committed, but %s has not confirmed it yet", what),
+             errdetail("The maintenance worker settles it as soon as the node answers; until then "
+                       "its rows stay locked there.")));
+  });
+}
 
 // An error here would be a PANIC.
 void AfterCommit() noexcept {
   try {
-    std::vector<RemoteSession*> sent;
     std::vector<RemoteSession*> participants = Participants();
+    std::vector<RemoteSession*> prepared, sent;
     for (RemoteSession* session : participants)
-      if (!session->prepared_gid().empty() &&
+      if (!session->prepared_gid().empty()) prepared.push_back(session);
+    // The wait for a synchronous standby was cancelled: were the standby to take over now, the
+    // decision would not be there. The worker sends it once the standby has it.
+    bool durable = prepared.empty() || StandbysHave(XactLastCommitEnd);
+    for (RemoteSession* session : prepared)
+      if (durable &&
           session->connection().SendQuietly("COMMIT PREPARED '" + session->prepared_gid() + "'"))
         sent.push_back(session);
-    for (RemoteSession* session : sent) {
+    bool all_confirmed = true;
+    for (RemoteSession* session : prepared) {
       std::string sqlstate;
-      // "Does not exist": the worker was faster.
-      if (!session->connection().FinishQuietly(&sqlstate) && sqlstate != "42704") {
-        std::string text = "the transaction is committed, but " + session->connection().what() +
-                           " has not confirmed it yet";
-        const char* message = text.c_str();
-        CallPostgres([=] {
-          ereport(WARNING, (errmsg("%s", message),
-                            errdetail("The maintenance worker settles it as soon as the node "
-                                      "answers; until then its rows stay locked there.")));
-        });
-        RequestSettling();
-      }
+      bool confirmed = std::find(sent.begin(), sent.end(), session) != sent.end() &&
+                       // "Does not exist": the worker was faster.
+                       (session->connection().FinishQuietly(&sqlstate) || sqlstate == "42704");
+      if (confirmed) continue;
+      all_confirmed = false;
+      Warn(*session);
     }
+    if (!all_confirmed) RequestSettling();
     for (RemoteSession* session : participants) session->LeaveTransaction();
   } catch (...) {
   }
@@ -209,9 +271,14 @@ void AfterCommit() noexcept {
 }
 
 void AfterAbort() noexcept {
-  for (auto& [key, session] : Sessions())
-    if (session->in_transaction() || !session->usable() || !session->connection().idle())
-      session->Abort();
+  bool in_doubt = false;
+  for (auto& [key, session] : Sessions()) {
+    if (!session->in_transaction() && session->usable() && session->connection().idle()) continue;
+    bool maybe_prepared = !session->prepared_gid().empty();
+    session->Abort();
+    in_doubt = in_doubt || (maybe_prepared && !session->usable());
+  }
+  if (in_doubt) RequestSettling();
   CloseSessions([](const RemoteSession& session) { return !session.usable(); });
 }
 
@@ -238,16 +305,18 @@ void OnTransactionEvent(XactEvent event, void*) {
 void OnSubtransactionEvent(SubXactEvent event, SubTransactionId, SubTransactionId, void*) {
   if (Sessions().empty()) return;
   int level = GetCurrentTransactionNestLevel();
-  if (event == SUBXACT_EVENT_PRE_COMMIT_SUB) {
-    EnterFromPostgres([level] {
-      for (RemoteSession* session : Participants()) session->CommitSubtransaction(level);
-    });
-  } else if (event == SUBXACT_EVENT_ABORT_SUB) {
-    for (auto& [key, session] : Sessions()) session->AbortSubtransaction(level);
+  for (auto& [key, session] : Sessions()) {
+    if (event == SUBXACT_EVENT_COMMIT_SUB) session->CommitSubtransaction(level);
+    if (event == SUBXACT_EVENT_ABORT_SUB) session->AbortSubtransaction(level);
   }
 }
 
-void OnExit(int, Datum) { Sessions().clear(); }
+// A statement that still runs there would go on for nobody.
+void OnExit(int, Datum) {
+  for (auto& [key, session] : Sessions())
+    if (session->connection().busy()) session->connection().CancelAndDrain();
+  Sessions().clear();
+}
 
 // --- Use
 // --------------------------------------------------------------------------------------------
@@ -287,7 +356,7 @@ void InitRemoteTransaction() {
   RegisterSubXactCallback(OnSubtransactionEvent, nullptr);
 }
 
-RemoteSession& UseSession(core::NodeId id, Effect effect) {
+const core::Node& RequireReachableNode(core::NodeId id) {
   if (InNodeSession())
     throw Error(
         ERRCODE_FEATURE_NOT_SUPPORTED,
@@ -295,6 +364,10 @@ RemoteSession& UseSession(core::NodeId id, Effect effect) {
         "A trigger, a default, a policy or a function of it asks for rows that this node does "
         "not hold.",
         "Let it touch only rows with the same sharding key.");
+  if (IsInParallelMode())
+    throw Error(ERRCODE_INVALID_TRANSACTION_STATE,
+                "cannot reach other nodes during a parallel operation", "",
+                "Mark the functions that do so PARALLEL UNSAFE.");
   CallPostgres([] { RequireServingNode(); });
   const core::ShardMap* map = CallPostgres([] { return CurrentShardMap(); });
   const core::Node* node = map ? map->FindNode(id) : nullptr;
@@ -303,9 +376,20 @@ RemoteSession& UseSession(core::NodeId id, Effect effect) {
   if (node->state != core::NodeState::kActive)
     throw Error(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, "node \"" + node->name + "\" is disabled",
                 "", "Bring it back with teamscale.enable_node().");
+  return *node;
+}
+
+std::unique_ptr<RemoteSession> OpenSession(const core::Node& node, Oid user) {
+  const char* role = CallPostgres([user] { return GetUserNameFromId(user, false); });
+  bool superuser = CallPostgres([user] { return superuser_arg(user); });
+  return std::make_unique<RemoteSession>(node, role, superuser);
+}
+
+RemoteSession& UseSession(core::NodeId id, Effect effect) {
+  const core::Node& node = RequireReachableNode(id);
   Oid user = GetUserId();
-  CheckOtherUsers(*node, user, effect);
-  CheckIsolation(*node);
+  CheckOtherUsers(node, user, effect);
+  CheckIsolation(node);
 
   static bool exit_registered = false;
   if (!exit_registered) {
@@ -314,19 +398,25 @@ RemoteSession& UseSession(core::NodeId id, Effect effect) {
   }
   auto found = Sessions().find({id, user});
   if (found != Sessions().end() && !found->second->in_transaction() &&
-      (!found->second->usable() || found->second->conninfo() != node->conninfo)) {
+      (!found->second->usable() || found->second->conninfo() != node.conninfo ||
+       !found->second->connection().StillOpen())) {
     Sessions().erase(found);
     found = Sessions().end();
   }
-  if (found == Sessions().end()) {
-    const char* role = CallPostgres([user] { return GetUserNameFromId(user, false); });
-    auto session = std::make_unique<RemoteSession>(*node, role);
-    found = Sessions().emplace(SessionKey{id, user}, std::move(session)).first;
-  }
-  if (!found->second->usable())
-    throw Error(ERRCODE_CONNECTION_FAILURE, "lost the connection to node \"" + node->name + "\"",
+  if (found == Sessions().end())
+    found = Sessions().emplace(SessionKey{id, user}, OpenSession(node, user)).first;
+  RemoteSession& session = *found->second;
+  if (!session.usable())
+    throw Error(ERRCODE_CONNECTION_FAILURE, "lost the connection to node \"" + node.name + "\"",
                 "What this transaction did there is lost.", "Roll back and try again.");
-  return *found->second;
+  session.MakeWay();
+  // Another statement's rows are just being read.
+  if (session.connection().busy())
+    throw Error(ERRCODE_FEATURE_NOT_SUPPORTED,
+                "the connection to node \"" + node.name + "\" is in use",
+                "A statement within another statement needs the same node.",
+                "Let the outer statement end first.");
+  return session;
 }
 
 void CloseIdleSessions() {

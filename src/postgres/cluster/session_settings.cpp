@@ -1,6 +1,9 @@
 #include "teamscale/postgres/cluster/session_settings.h"
 
+#include <algorithm>
 #include <array>
+#include <variant>
+#include <vector>
 
 #include "teamscale/postgres/boundary/guard.h"
 
@@ -33,6 +36,7 @@ constexpr std::array kTravelling = {
     "transform_null_equals",
     "row_security",
     "session_replication_role",
+    "client_min_messages",
     "check_function_bodies",
     "default_tablespace",
     "default_table_access_method",
@@ -42,8 +46,6 @@ constexpr std::array kTravelling = {
     "statement_timeout",
 };
 
-bool IsSuperuserSetting(std::string_view name) { return name == "session_replication_role"; }
-
 // Values that a query's text carries are written with these, whatever the session says.
 constexpr std::array<std::pair<const char*, const char*>, 4> kFixed = {{
     {"extra_float_digits", "3"},
@@ -52,56 +54,158 @@ constexpr std::array<std::pair<const char*, const char*>, 4> kFixed = {{
     {"idle_session_timeout", "0"},
 }};
 
+// Only a superuser may set this. An ordinary user's is what the server was started with, and all
+// it changes is the language of messages.
+bool IsLanguageOfMessages(const std::string& name) { return name == "lc_messages"; }
+
+// A superuser's too, but it changes what a statement does; nothing is sent for the default.
+bool IsDefaultOfReplicationRole(const std::string& name, const std::string& value) {
+  return name == "session_replication_role" && value == "origin";
+}
+
 // A placeholder made by SET app.tenant = ..., which policies and defaults may read.
-bool IsCustom(const config_generic* setting) {
-  return (setting->flags & GUC_CUSTOM_PLACEHOLDER) && setting->vartype == PGC_STRING &&
-         setting->source >= PGC_S_SESSION;
+bool IsPlaceholder(const config_generic* setting) {
+  return (setting->flags & GUC_CUSTOM_PLACEHOLDER) && setting->vartype == PGC_STRING;
 }
 
-const char* CustomValue(const config_generic* setting) {
+// A value as its variable holds it: cheap to compare.
+using RawValue = std::variant<int, double, std::string>;
+
+bool Differs(const config_generic* setting, const RawValue& known) {
+  switch (setting->vartype) {
+    case PGC_BOOL:
+      return int{*reinterpret_cast<const config_bool*>(setting)->variable} != std::get<int>(known);
+    case PGC_INT:
+      return *reinterpret_cast<const config_int*>(setting)->variable != std::get<int>(known);
+    case PGC_ENUM:
+      return *reinterpret_cast<const config_enum*>(setting)->variable != std::get<int>(known);
+    case PGC_REAL:
+      return *reinterpret_cast<const config_real*>(setting)->variable != std::get<double>(known);
+    case PGC_STRING: {
+      const char* value = *reinterpret_cast<const config_string*>(setting)->variable;
+      return std::get<std::string>(known) != (value ? value : "");
+    }
+  }
+  return true;
+}
+
+RawValue Read(const config_generic* setting) {
+  switch (setting->vartype) {
+    case PGC_BOOL:
+      return int{*reinterpret_cast<const config_bool*>(setting)->variable};
+    case PGC_INT:
+      return *reinterpret_cast<const config_int*>(setting)->variable;
+    case PGC_ENUM:
+      return *reinterpret_cast<const config_enum*>(setting)->variable;
+    case PGC_REAL:
+      return *reinterpret_cast<const config_real*>(setting)->variable;
+    case PGC_STRING:
+      break;
+  }
   const char* value = *reinterpret_cast<const config_string*>(setting)->variable;
-  return value ? value : "";
+  return std::string(value ? value : "");
 }
 
-// Plain dialect.
-char* SetCommand(const char* name, const char* value) {
-  // As a list where the setting is one: set_config takes the text as SHOW gives it.
-  return psprintf("SELECT pg_catalog.set_config(%s, %s, false);", quote_literal_cstr(name),
+struct Tracked {
+  int index;  // among all settings; a definition that replaces a placeholder takes its place
+  std::string name;
+  bool custom;
+  bool set;  // a custom one: in this session
+  RawValue raw;
+};
+
+class Tracker {
+ public:
+  CurrentSettings Now() {
+    if (int count = GetNumConfigOptions(); count != count_) {
+      Find(count);
+      Rebuild();
+    } else if (HasChanged()) {
+      Rebuild();
+    }
+    return {values_, version_};
+  }
+
+ private:
+  void Find(int count) {
+    tracked_.clear();
+    config_generic** all = get_guc_variables();
+    for (int i = 0; i < count; ++i) {
+      bool custom = IsPlaceholder(all[i]);
+      auto is_this = [&](const char* name) { return pg_strcasecmp(name, all[i]->name) == 0; };
+      if (custom || std::any_of(kTravelling.begin(), kTravelling.end(), is_this))
+        tracked_.push_back({i, all[i]->name, custom, false, 0});
+    }
+    count_ = count;
+  }
+
+  bool HasChanged() const {
+    config_generic** all = get_guc_variables();
+    return std::any_of(tracked_.begin(), tracked_.end(), [all](const Tracked& tracked) {
+      const config_generic* setting = all[tracked.index];
+      if (tracked.custom && IsSet(setting) != tracked.set) return true;
+      return (!tracked.custom || tracked.set) && Differs(setting, tracked.raw);
+    });
+  }
+
+  static bool IsSet(const config_generic* setting) {
+    return IsPlaceholder(setting) && setting->source >= PGC_S_SESSION;
+  }
+
+  void Rebuild() {
+    values_.clear();
+    for (auto [name, value] : kFixed) values_.emplace(name, value);
+    config_generic** all = get_guc_variables();
+    for (Tracked& tracked : tracked_) {
+      const config_generic* setting = all[tracked.index];
+      tracked.set = !tracked.custom || IsSet(setting);
+      if (!tracked.set) continue;
+      tracked.raw = Read(setting);
+      const char* name = tracked.name.c_str();
+      const char* value = CallPostgres([name] { return GetConfigOption(name, true, false); });
+      values_.emplace(tracked.name, value ? value : "");
+    }
+    ++version_;
+  }
+
+  int count_ = -1;
+  std::vector<Tracked> tracked_;
+  SessionSettings values_;
+  std::uint64_t version_ = 0;
+};
+
+// Plain dialect. A list is taken as SHOW gives it.
+char* SetCall(const char* name, const char* value) {
+  return psprintf("pg_catalog.set_config(%s, %s, false)", quote_literal_cstr(name),
                   quote_literal_cstr(value));
 }
 
 }  // namespace
 
-SessionSettings CurrentSessionSettings() {
-  SessionSettings settings;
-  for (const char* name : kTravelling) {
-    const char* value = CallPostgres([name] { return GetConfigOption(name, false, false); });
-    // Only a superuser may set it: an ordinary user's is the default anyway.
-    if (IsSuperuserSetting(name) && std::string_view(value) == "origin") continue;
-    settings.emplace(name, value);
-  }
-  for (auto [name, value] : kFixed) settings.emplace(name, value);
-  config_generic** all = get_guc_variables();
-  for (int i = 0, count = GetNumConfigOptions(); i < count; ++i)
-    if (IsCustom(all[i])) settings.emplace(all[i]->name, CustomValue(all[i]));
-  return settings;
+CurrentSettings CurrentSessionSettings() {
+  static auto* tracker = new Tracker;
+  return tracker->Now();
 }
 
-std::string SettingsCommands(const SessionSettings& from, const SessionSettings& to) {
-  std::string commands;
-  for (const auto& [name, value] : to) {
-    auto known = from.find(name);
-    if (known != from.end() && known->second == value) continue;
+std::string SettingsCommand(const SessionSettings& from, const SessionSettings& to,
+                            bool by_superuser) {
+  std::string command;
+  auto set = [&command](const std::string& name, const std::string& value) {
     const char* n = name.c_str();
     const char* v = value.c_str();
-    commands += CallPostgres([=] { return SetCommand(n, v); });
+    command += command.empty() ? "SELECT " : ", ";
+    command += CallPostgres([=] { return static_cast<const char*>(SetCall(n, v)); });
+  };
+  for (const auto& [name, value] : to) {
+    auto known = from.find(name);
+    if (known != from.end() ? known->second == value : IsDefaultOfReplicationRole(name, value))
+      continue;
+    if (!by_superuser && IsLanguageOfMessages(name)) continue;
+    set(name, value);
   }
-  for (const auto& [name, value] : from) {
-    if (to.contains(name)) continue;
-    const char* n = name.c_str();
-    commands += CallPostgres([=] { return psprintf("RESET %s;", quote_identifier(n)); });
-  }
-  return commands;
+  for (const auto& [name, value] : from)
+    if (!to.contains(name)) set(name, "");
+  return command;
 }
 
 }  // namespace teamscale

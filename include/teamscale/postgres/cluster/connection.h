@@ -2,6 +2,7 @@
 // latch together with the socket, has a deadline, and can be cancelled. Guarded dialect.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -11,6 +12,7 @@
 
 extern "C" {
 #include "libpq-fe.h"
+#include "storage/latch.h"
 }
 
 namespace teamscale {
@@ -38,8 +40,18 @@ class Connection {
   PGconn* raw() const { return connection_; }
   const std::string& what() const { return what_; }
   bool usable() const { return PQstatus(connection_) == CONNECTION_OK; }
+  // Whether an answer is still to come.
+  bool busy() const { return syncs_ > 0 || PQtransactionStatus(connection_) == PQTRANS_ACTIVE; }
   // Neither running a statement nor within a transaction.
-  bool idle() const { return PQtransactionStatus(connection_) == PQTRANS_IDLE; }
+  bool idle() const { return !busy() && PQtransactionStatus(connection_) == PQTRANS_IDLE; }
+  // Whether the other side has not hung up meanwhile, as far as the kernel knows.
+  bool StillOpen();
+
+  // Several commands travel in one flight between BeginFlight and the last result: libpq's pipeline
+  // mode. Each Sync ends what fails or succeeds together.
+  void BeginFlight();
+  void Sync();
+  void EndFlight();
 
   // Sends what libpq has queued. Waits for the other side to take it.
   void Flush();
@@ -51,9 +63,10 @@ class Connection {
   ResultPointer Execute(const std::string& sql, const std::vector<RemoteParameter>& parameters,
                         bool binary_result);
 
-  // Asks the other side to cancel what it runs and reads until it is idle. False when it does not
-  // become idle in time: then the connection is no longer usable. Never throws.
-  bool CancelAndDrain() noexcept;
+  // Asks the other side to cancel what it runs and reads until it waits for commands; each result,
+  // and the null behind it, is shown to observe. False when that takes too long: then the
+  // connection is no longer usable. Never throws.
+  bool CancelAndDrain(const std::function<void(const PGresult*)>& observe = {}) noexcept;
 
   // Runs a command while a transaction ends: no interrupts, a short deadline, no error; false when
   // it did not succeed.
@@ -67,14 +80,18 @@ class Connection {
   [[noreturn]] void ThrowError(const PGresult* result) const;
 
  private:
-  enum class Readiness { kReadable, kWritable };
-  // Waits until the socket is ready or timeout passes (-1: none); false on time-out.
-  bool Wait(Readiness readiness, long timeout);
+  // Waits for the socket until the deadline of statements; false on time-out.
+  bool Wait(int events);
   void Connect(const std::string& conninfo, const std::string& role);
   [[noreturn]] void ThrowBroken(int sqlstate, const std::string& message) const;
   [[noreturn]] void ThrowSilent() const;
+  void Close() noexcept;
 
   PGconn* connection_ = nullptr;
+  // The latch and the socket, made once: a wait is one system call.
+  WaitEventSet* waits_ = nullptr;
+  bool counted_ = false;  // among the descriptors that the server must leave room for
+  int syncs_ = 0;         // sent and not answered
   std::string what_;
   core::NodeId node_;
 };

@@ -49,9 +49,10 @@ struct RemoteStatement {
   std::string sql;
   std::vector<RemoteParameter> parameters = {};
   Effect effect = Effect::kWrites;
-  bool keep_prepared = false;  // prepared once per connection, found again by text and types
-  bool binary_result = false;  // of all columns: libpq asks for one format per result
-  bool alone = false;          // a read outside any transaction block: travels without BEGIN
+  bool keep_prepared = false;    // prepared once per connection, found again by text and types
+  std::uint64_t generation = 0;  // of what the text refers to: another one is prepared anew
+  bool binary_result = false;    // of all columns: libpq asks for one format per result
+  bool alone = false;            // a read outside any transaction block: travels without BEGIN
 };
 
 struct RemoteOutcome {

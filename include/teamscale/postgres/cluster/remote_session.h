@@ -1,13 +1,23 @@
 // A session of this backend on another node: a connection that has proved itself, its prepared
 // statements and settings, and its part in the current transaction. Guarded dialect.
+//
+// What a statement needs beforehand travels with it, in one flight:
+//
+//   [settings, Sync] [BEGIN] [RELEASE] [SAVEPOINT ...] [settings] [DEALLOCATE] [Parse] statement,
+//   Sync
+//
+// Settings go before BEGIN, with a Sync of their own: so a ROLLBACK does not take them back. A
+// statement without parameters may consist of several commands, which libpq's pipeline does not
+// take: it follows in a flight of its own.
 #pragma once
 
-#include <boost/unordered/unordered_flat_map.hpp>
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "teamscale/postgres/cluster/connection.h"
+#include "teamscale/postgres/cluster/prepared_statements.h"
 #include "teamscale/postgres/cluster/remote.h"
 #include "teamscale/postgres/cluster/session_settings.h"
 
@@ -26,7 +36,7 @@ class SessionOccupant {
 class RemoteSession {
  public:
   // Connects as the role and proves to be a node's.
-  RemoteSession(const core::Node& node, const std::string& role);
+  RemoteSession(const core::Node& node, const std::string& role, bool by_superuser);
   ~RemoteSession();
   RemoteSession(const RemoteSession&) = delete;
   RemoteSession& operator=(const RemoteSession&) = delete;
@@ -40,23 +50,25 @@ class RemoteSession {
   // The gid under which the transaction is, or may be, prepared there.
   const std::string& prepared_gid() const { return prepared_gid_; }
 
-  // Makes the session ready for a statement of the current transaction: settings that changed,
-  // BEGIN, and a savepoint for each subtransaction entered since. alone: a read that needs no
-  // BEGIN.
-  void Join(Effect effect, bool alone);
-
-  // From a statement's begin to Vacate; the next Join makes the occupant yield.
+  // From a statement's begin to Vacate; MakeWay has the occupant yield.
   void Occupy(SessionOccupant* occupant) { occupant_ = occupant; }
   void Vacate() { occupant_ = nullptr; }
+  void MakeWay();
 
   // Sends a statement; ReadAnswer takes its rows and outcome. If the answer's error says that a
   // prepared statement is out of date, and nothing was done yet, it is sent once more.
   void Send(const RemoteStatement& statement, bool has_sink);
   RemoteOutcome ReadAnswer(const RemoteStatement& statement, RowSink* sink);
 
-  // The transaction's end, in the steps of the commit protocol. Send..., then Expect for each.
+  // Makes the session part of the current transaction, or only gives it the current settings, and
+  // waits for that.
+  void Join(Effect effect);
+  void SendSettings();
+
+  // One command by itself. Send..., then Expect for each session.
   void SendCommand(const std::string& sql);
   ResultPointer ExpectCommand();
+
   void MarkPrepared(std::string gid) { prepared_gid_ = std::move(gid); }
   // The transaction is over there: by a commit, or a prepare.
   void LeaveTransaction();
@@ -64,34 +76,83 @@ class RemoteSession {
   // Never throw; a session that cannot be brought in order is broken and goes.
   void Abort() noexcept;
   void AbortSubtransaction(int level) noexcept;
-  void CommitSubtransaction(int level);
+  void CommitSubtransaction(int level) noexcept;
 
  private:
+  enum class StepKind {
+    kSettings,
+    kBegin,
+    kReadOnly,
+    kRelease,
+    kSavepoint,
+    kDeallocate,
+    kParse,
+    kStatement,
+    kSync,
+  };
+  struct Step {
+    StepKind kind;
+    int level = 0;          // of a savepoint
+    std::string text = {};  // the name of a prepared statement
+  };
+  struct Flight {
+    std::vector<Step> steps;
+    std::size_t current = 0;
+    bool current_failed = false;
+    bool single_rows = false;
+    bool cached_statement = false;  // it was prepared before this flight
+    bool begins = false;            // with BEGIN, or without any transaction
+    SessionSettings settings;       // that it sends
+    std::uint64_t settings_version = 0;
+    std::string key;  // of the statement that it prepares
+  };
+
   void Prove(core::NodeId router, std::int64_t epoch);
   void LoseOccupant() noexcept;
-  void Retry(const RemoteStatement& statement, bool has_sink);
-  std::string Prepare(const RemoteStatement& statement);
+
+  void BeginFlight();
+  void AddCommand(StepKind kind, const std::string& sql, int level = 0);
+  void AddSync();
+  void AddSettings();
+  void AddTransaction(Effect effect);
+  void AddContext(Effect effect);
+  // Gives the name of the prepared statement.
+  std::string AddPrepare(const RemoteStatement& statement);
+  void AddStatement(const RemoteStatement& statement);
+  // The next step is at the head of what libpq reads.
+  void EnterStep();
+  // Follows the results of the flight; a null is the end of a command's.
+  void Account(const PGresult* result);
+  void Succeeded(const Step& step);
+  // Reads what is left of a flight without a statement; throws the first error.
+  void FinishFlight();
+  bool CancelFlight() noexcept;
+  [[noreturn]] void ThrowLost() const;
+
+  RemoteOutcome ReadSimpleAnswer(RowSink* sink);
+  RemoteOutcome ReadFlight(RowSink* sink, ResultPointer* failed, bool* row_seen);
+  void TakeRows(const PGresult* result, RowSink* sink, RemoteOutcome* outcome, bool* row_seen);
 
   core::NodeId node_;
   std::string conninfo_;
+  bool by_superuser_;
   Connection connection_;
+  PreparedStatements prepared_;
+  Flight flight_;
+  SessionOccupant* occupant_ = nullptr;
+
   SessionSettings settings_;
-  bool settings_known_ = false;
+  std::uint64_t settings_version_ = 0;  // 0: it is open which values stand there
+  bool settings_in_transaction_ = false;
+
   bool broken_ = false;
   bool in_transaction_ = false;
   bool wrote_ = false;
-  bool first_in_transaction_ = false;
-  int savepoint_level_ = 0;
-  SessionOccupant* occupant_ = nullptr;
+  bool read_only_ = false;
+  int begun_level_ = 0;      // the subtransaction that BEGIN belongs to
+  int savepoint_level_ = 0;  // the innermost savepoint's
+  int release_level_ = 0;    // of the outermost savepoint that is no longer needed; 0: none
   std::string prepared_gid_;
-
-  struct Prepared {
-    std::string name;
-    std::uint64_t last_use;
-  };
-  boost::unordered_flat_map<std::string, Prepared> prepared_;
-  std::uint64_t statements_ = 0;
-  std::uint64_t names_ = 0;
 };
 
 }  // namespace teamscale

@@ -2,6 +2,8 @@
 // dialect but for InitRemoteTransaction.
 #pragma once
 
+#include <memory>
+
 #include "teamscale/core/sharding/shard_map.h"
 #include "teamscale/postgres/cluster/remote_session.h"
 
@@ -9,6 +11,13 @@ namespace teamscale {
 
 // Registers the transaction callbacks. Called once by _PG_init.
 void InitRemoteTransaction();
+
+// The node, when this session may reach it now. Throws 0A000 within a statement that another node
+// sent, and 55000 when the node is disabled.
+const core::Node& RequireReachableNode(core::NodeId id);
+
+// A new session that takes no part in the current transaction.
+std::unique_ptr<RemoteSession> OpenSession(const core::Node& node, Oid user);
 
 // The current user's session on a node, opened if need be, which then is part of the current
 // transaction. Throws 0A000 where the rules of one connection per node, user and transaction are

@@ -2,6 +2,7 @@
 // means here. Guarded dialect.
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <string>
 
@@ -10,11 +11,18 @@ namespace teamscale {
 // Names and values, in the order of the names.
 using SessionSettings = std::map<std::string, std::string>;
 
-// This session's settings as of now.
-SessionSettings CurrentSessionSettings();
+// This session's settings as of now. Asked before each statement, so it only compares when nothing
+// has changed: the version is then the same as before. Hooks of SET would not do: set_config(), the
+// SET clauses of functions and the end of a transaction pass them by.
+struct CurrentSettings {
+  const SessionSettings& values;
+  std::uint64_t version;  // never 0
+};
+CurrentSettings CurrentSessionSettings();
 
-// The SET commands that take a session from one state to another; empty when there is nothing to
-// do. A custom setting that is gone is reset.
-std::string SettingsCommands(const SessionSettings& from, const SessionSettings& to);
+// The statement that takes a session of the role from one state to another; empty when there is
+// nothing to do. A setting that is gone becomes empty, as RESET leaves a custom one.
+std::string SettingsCommand(const SessionSettings& from, const SessionSettings& to,
+                            bool by_superuser);
 
 }  // namespace teamscale
