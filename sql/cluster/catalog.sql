@@ -57,10 +57,12 @@ COMMENT ON TABLE teamscale_internal.placement IS 'Which node holds a bucket.';
 CREATE TABLE teamscale_internal.sharded_table (
     table_id integer PRIMARY KEY,
     relation regclass NOT NULL UNIQUE,
-    group_id integer NOT NULL REFERENCES teamscale_internal.colocation_group
+    group_id integer NOT NULL REFERENCES teamscale_internal.colocation_group,
+    leaf_templates text[] NOT NULL DEFAULT '{}'
 );
 COMMENT ON TABLE teamscale_internal.sharded_table IS
-    'The sharded tables; relation is this node''s parent, whose partition key is the sharding key.';
+    'The sharded tables; relation is this node''s parent, whose partition key is the sharding key. leaf_templates: '
+    'statements that give each leaf its storage options, with %s in place of its name.';
 
 CREATE TABLE teamscale_internal.commit_record (
     gid text PRIMARY KEY,

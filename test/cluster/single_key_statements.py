@@ -11,7 +11,7 @@ import random
 SCHEMA = [
     """CREATE TABLE team (team_id bigint PRIMARY KEY, name text NOT NULL)""",
     """CREATE TABLE assignment (
-        team_id bigint NOT NULL REFERENCES team,
+        team_id bigint NOT NULL,
         server_id bigint NOT NULL,
         role text NOT NULL DEFAULT 'web',
         size numeric(12, 2) CHECK (size >= 0),
@@ -23,6 +23,8 @@ SCHEMA = [
         UNIQUE (team_id, note))""",
 ]
 TABLES = ["team", "assignment"]
+# Between sharded tables it is added when both are sharded.
+FOREIGN_KEY = "ALTER TABLE assignment ADD FOREIGN KEY (team_id) REFERENCES team"
 TEAMS = 60
 SERVERS = 8
 

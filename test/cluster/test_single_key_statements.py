@@ -30,6 +30,8 @@ def test_single_key_statements_match_a_plain_twin(cluster, twin, seed):
         plain.execute(create)
     for table in statements.TABLES:
         connections[0].execute("SELECT teamscale.distribute_table(%s, 'team_id')", [table])
+    connections[0].execute("SELECT teamscale.run_on_all_nodes(%s)", [statements.FOREIGN_KEY])
+    plain.execute(statements.FOREIGN_KEY)
     rng = random.Random(seed)
     for insert in statements.rows(seed):
         rng.choice(connections).execute(insert)

@@ -1,0 +1,81 @@
+-- Colocation groups: tables with the same buckets in the same places.
+
+CREATE FUNCTION teamscale_internal.create_hash_group(key_type regtype, key_collation regcollation, buckets integer) RETURNS integer
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    nodes integer[] := teamscale_internal.active_nodes();
+    new_group integer := coalesce((SELECT max(group_id) FROM teamscale_internal.colocation_group), 0) + 1;
+    first_bucket integer := coalesce((SELECT max(bucket_id) FROM teamscale_internal.bucket), 0) + 1;
+BEGIN
+    PERFORM teamscale_internal.execute_on_nodes(nodes, statement)
+    FROM unnest(ARRAY[
+        format('INSERT INTO teamscale_internal.colocation_group VALUES (%s, ''hash'', %L, %L, %s)',
+               new_group, key_type, key_collation, buckets),
+        format('INSERT INTO teamscale_internal.bucket (bucket_id, group_id, modulus, remainder) '
+               'SELECT %1$s + r, %2$s, %3$s, r FROM pg_catalog.generate_series(0, %3$s - 1) AS r',
+               first_bucket, new_group, buckets),
+        -- In turn, so that each node gets its share of every range of remainders.
+        format('INSERT INTO teamscale_internal.placement (bucket_id, node_id) '
+               'SELECT %1$s + r, (%2$L::integer[])[1 + r %% %3$s] FROM pg_catalog.generate_series(0, %4$s - 1) AS r',
+               first_bucket, nodes, cardinality(nodes), buckets)]) AS statement;
+    RETURN new_group;
+END
+$$;
+COMMENT ON FUNCTION teamscale_internal.create_hash_group(regtype, regcollation, integer) IS
+    'A new group of hash buckets, placed evenly over the active nodes; gives its id.';
+REVOKE ALL ON FUNCTION teamscale_internal.create_hash_group(regtype, regcollation, integer) FROM PUBLIC;
+
+CREATE FUNCTION teamscale_internal.create_list_group(key_type regtype, key_collation regcollation) RETURNS integer
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    new_group integer := coalesce((SELECT max(group_id) FROM teamscale_internal.colocation_group), 0) + 1;
+BEGIN
+    PERFORM teamscale_internal.execute_on_nodes(teamscale_internal.active_nodes(),
+        format('INSERT INTO teamscale_internal.colocation_group VALUES (%s, ''list'', %L, %L, NULL)',
+               new_group, key_type, key_collation));
+    RETURN new_group;
+END
+$$;
+COMMENT ON FUNCTION teamscale_internal.create_list_group(regtype, regcollation) IS
+    'A new group without buckets: place_values() makes them; gives its id.';
+REVOKE ALL ON FUNCTION teamscale_internal.create_list_group(regtype, regcollation) FROM PUBLIC;
+
+-- The group that a table joins, made if there is none.
+CREATE FUNCTION teamscale_internal.choose_group("table" regclass, key name, method text, buckets integer, colocate_with regclass)
+    RETURNS integer
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    type regtype;
+    collation_of_key regcollation;
+    chosen teamscale_internal.colocation_group;
+BEGIN
+    SELECT a.atttypid, nullif(a.attcollation, 0) INTO type, collation_of_key
+    FROM pg_attribute AS a WHERE a.attrelid = "table" AND a.attname = key;
+    IF colocate_with IS NOT NULL THEN
+        SELECT g.* INTO chosen
+        FROM teamscale_internal.colocation_group AS g JOIN teamscale_internal.sharded_table AS t USING (group_id)
+        WHERE t.relation = colocate_with;
+        IF chosen IS NULL THEN
+            RAISE EXCEPTION 'table "%" is not sharded', colocate_with
+                USING ERRCODE = 'wrong_object_type', HINT = 'colocate_with names a sharded table.';
+        END IF;
+        IF (chosen.method, chosen.key_type, chosen.key_collation) IS DISTINCT FROM (method, type, collation_of_key) THEN
+            RAISE EXCEPTION 'table "%" cannot be colocated with "%"', "table", colocate_with
+                USING ERRCODE = 'invalid_parameter_value',
+                      DETAIL = format('Its key is of type %s, sharded by %s; there it is %s, sharded by %s.',
+                                      type, method, chosen.key_type, chosen.method);
+        END IF;
+        RETURN chosen.group_id;
+    END IF;
+    SELECT * INTO chosen FROM teamscale_internal.colocation_group AS g
+    WHERE (g.method, g.key_type) = (choose_group.method, type) AND g.key_collation IS NOT DISTINCT FROM collation_of_key
+      AND (g.method = 'list' OR g.bucket_count = buckets)
+    ORDER BY g.group_id LIMIT 1;
+    IF chosen IS NOT NULL THEN RETURN chosen.group_id; END IF;
+    IF method = 'list' THEN RETURN teamscale_internal.create_list_group(type, collation_of_key); END IF;
+    RETURN teamscale_internal.create_hash_group(type, collation_of_key, buckets);
+END
+$$;
+COMMENT ON FUNCTION teamscale_internal.choose_group(regclass, name, text, integer, regclass) IS
+    'The colocation group of the same method, key type, collation and bucket count, or of colocate_with; a new one if there is none.';
+REVOKE ALL ON FUNCTION teamscale_internal.choose_group(regclass, name, text, integer, regclass) FROM PUBLIC;
