@@ -8,7 +8,6 @@
 #include "teamscale/postgres/boundary/guard.h"
 
 extern "C" {
-#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/guc_tables.h"
