@@ -64,11 +64,12 @@ Digests LocalDigests() {
 
 [[noreturn]] void ThrowDifference(const std::string& table, const std::string& aspect,
                                   const std::string& node) {
-  throw Error(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-              "sharded table " + table + " would not be the same on every node",
-              "Its " + aspect + " on node \"" + node + "\" differ from this node's.",
-              "Give every object that the command makes a name. A superuser repairs a node that was "
-              "different before under teamscale.scope = local.");
+  throw Error(
+      ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+      "sharded table " + table + " would not be the same on every node",
+      "Its " + aspect + " on node \"" + node + "\" differ from this node's.",
+      "Give every object that the command makes a name. A superuser repairs a node that was "
+      "different before under teamscale.scope = local.");
 }
 
 void Compare(const Digests& here, const Digests& there, const std::string& node) {

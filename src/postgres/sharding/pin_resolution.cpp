@@ -37,13 +37,7 @@ struct Search {
   pg_unreachable();
 }
 
-void AddKey(Search* search, Oid relation, Datum value, bool is_null, Oid type) {
-  const KeyRouter* router = GetKeyRouter(relation);
-  const core::Bucket* bucket = search->inserts && !is_null
-                                   ? RequireBucketOfKey(router, value, is_null, type)
-                                   : BucketOfKey(router, value, is_null, type);
-  // Nothing equals null; only an INSERT has a use for its bucket, which will refuse it.
-  if (!bucket || (is_null && !search->inserts)) return;
+void AddOwner(Search* search, Oid relation, const core::Bucket* bucket) {
   if (search->owner.bucket && search->owner.node != bucket->node) {
     if (search->raise) RefuseSeveralNodes(*search, relation, bucket);
     search->has_several = true;
@@ -52,6 +46,26 @@ void AddKey(Search* search, Oid relation, Datum value, bool is_null, Oid type) {
     search->relation = relation;
     search->owner = {bucket->node, bucket};
   }
+}
+
+// A leaf's own bucket: any of this node's serves to name the node.
+void AddThisNode(Search* search, Oid relation) {
+  core::GroupId group = search->map->FindTable(relation)->group;
+  for (const core::Bucket& bucket : search->map->buckets()) {
+    if (bucket.group != group || bucket.node != search->map->local_node()) continue;
+    AddOwner(search, relation, &bucket);
+    return;
+  }
+}
+
+void AddKey(Search* search, Oid relation, Datum value, bool is_null, Oid type) {
+  const KeyRouter* router = GetKeyRouter(relation);
+  const core::Bucket* bucket = search->inserts && !is_null
+                                   ? RequireBucketOfKey(router, value, is_null, type)
+                                   : BucketOfKey(router, value, is_null, type);
+  // Nothing equals null; only an INSERT has a use for its bucket, which will refuse it.
+  if (!bucket || (is_null && !search->inserts)) return;
+  AddOwner(search, relation, bucket);
 }
 
 void AddArray(Search* search, Oid relation, Datum value) {
@@ -94,6 +108,10 @@ void Run(Search* search, List* pins, ParamListInfo parameters) {
   ListCell* cell;
   foreach (cell, pins) {
     auto* pin = static_cast<KeyPin*>(lfirst(cell));
+    if (!pin->value) {
+      AddThisNode(search, pin->relation);
+      continue;
+    }
     bool is_null;
     Datum value = Evaluate(pin->value, parameters, &is_null);
     if (!pin->is_array)

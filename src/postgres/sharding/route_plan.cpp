@@ -40,8 +40,8 @@ List* FoldPins(List* pins, ParamListInfo parameters, bool* all_constant) {
   foreach (cell, pins) {
     auto* pin = static_cast<KeyPin*>(palloc(sizeof(KeyPin)));
     *pin = *static_cast<KeyPin*>(lfirst(cell));
-    pin->value = FoldParameters(pin->value, parameters);
-    *all_constant = *all_constant && IsA(pin->value, Const);
+    if (pin->value) pin->value = FoldParameters(pin->value, parameters);
+    *all_constant = *all_constant && (!pin->value || IsA(pin->value, Const));
     folded = lappend(folded, pin);
   }
   return folded;

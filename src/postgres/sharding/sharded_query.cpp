@@ -5,6 +5,7 @@
 
 #include "teamscale/core/sharding/pin_graph.h"
 #include "teamscale/postgres/boundary/tree.h"
+#include "teamscale/postgres/sharding/ddl_guard.h"
 #include "teamscale/postgres/sharding/key_router.h"
 #include "teamscale/postgres/sharding/pin_clause.h"
 
@@ -37,9 +38,12 @@ struct Column {
   AttrNumber attribute;
 };
 
+// What a column is pinned to: an expression, or the bucket of a leaf that the query names itself
+// (a foreign key's check does): then its group is given instead.
 struct Value {
   Expr* expression;
   bool is_array;
+  core::GroupId leaf_group;
 };
 
 // A key that must be pinned: of a sharded table that the query names, or one that it writes.
@@ -158,7 +162,7 @@ void Connect(Analysis* analysis, const Scope& scope, int left, int right, Equali
 }
 
 void Seed(Analysis* analysis, int column, Expr* value, bool is_array, Equality equality) {
-  analysis->seeds.Add({column, analysis->values.Add({value, is_array}), equality});
+  analysis->seeds.Add({column, analysis->values.Add({value, is_array, 0}), equality});
 }
 
 bool MayTakePinFromOutside(Query* query, const TargetEntry* output);
@@ -328,6 +332,15 @@ void AddReference(Analysis* analysis, Oid relation, int column) {
   analysis->wanted.items[column] = EqualityOfKey(router);
 }
 
+// A leaf holds the rows of one bucket, on this node.
+void AddLeaf(Analysis* analysis, Level* level, int index, Oid leaf, const core::Table* table) {
+  const KeyRouter* router = GetKeyRouter(table->relation);
+  AttrNumber key = get_attnum(leaf, get_attname(table->relation, KeyAttribute(router), false));
+  int column = NumberColumn(analysis, level->query, index, key);
+  int value = analysis->values.Add({nullptr, false, table->group});
+  analysis->seeds.Add({column, value, EqualityOfKey(router)});
+}
+
 void AddEntry(Analysis* analysis, Level* level, int index) {
   RangeTblEntry* entry = rt_fetch(index, level->query->rtable);
   switch (entry->rtekind) {
@@ -336,6 +349,8 @@ void AddEntry(Analysis* analysis, Level* level, int index) {
         const KeyRouter* router = GetKeyRouter(entry->relid);
         AddReference(analysis, entry->relid,
                      NumberColumn(analysis, level->query, index, KeyAttribute(router)));
+      } else if (const core::Table* table = ShardedTableOf(entry->relid)) {
+        AddLeaf(analysis, level, index, entry->relid, table);
       } else if (entry->relkind != RELKIND_VIEW) {
         analysis->names_other_tables = true;
       }
@@ -514,6 +529,12 @@ void AddPin(ShardedQuery* result, Oid relation, const Value& value) {
   result->pins = lappend(result->pins, pin);
 }
 
+// The bucket of a leaf says nothing of the rows of a table that is not colocated.
+bool IsOfGroup(const Analysis* analysis, const Reference& reference, const Value& value) {
+  return value.expression ||
+         analysis->map->FindTable(reference.relation)->group == value.leaf_group;
+}
+
 const char* KeyName(Oid relation) {
   return get_attname(relation, KeyAttribute(GetKeyRouter(relation)), false);
 }
@@ -545,7 +566,7 @@ ShardedQuery* AnalyzeShardedQuery(Query* query, const core::ShardMap* map) {
   for (int i = 0; i < analysis.references.count; ++i) {
     const Reference& reference = analysis.references.items[i];
     int value = pins[reference.column].value;
-    if (value != core::kUnpinned) {
+    if (value != core::kUnpinned && IsOfGroup(&analysis, reference, analysis.values.items[value])) {
       AddPin(result, reference.relation, analysis.values.items[value]);
     } else if (!result->obstacle) {
       result->obstacle = psprintf("Table \"%s\" is not restricted to one value of its key \"%s\".",

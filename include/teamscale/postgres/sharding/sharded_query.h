@@ -13,7 +13,8 @@ extern "C" {
 namespace teamscale {
 
 // A sharded table in the query whose key is pinned: the value, an expression without columns (a
-// constant, a parameter, a stable expression), or an array of values when is_array.
+// constant, a parameter, a stable expression), an array of values when is_array, or null: the keys
+// of a leaf of this node that the query names.
 struct KeyPin {
   Oid relation;
   Expr* value;
