@@ -1,4 +1,5 @@
 #include "teamscale/postgres/boundary/server.h"
+#include "teamscale/postgres/boundary/wait_point.h"
 #include "teamscale/postgres/cluster/boot.h"
 #include "teamscale/postgres/cluster/catalog.h"
 #include "teamscale/postgres/cluster/connection.h"
@@ -20,6 +21,7 @@ PGDLLEXPORT void _PG_init(void);
 }
 
 void _PG_init(void) {
+  teamscale::InitWaitPoints();
   teamscale::InitBoot();
   teamscale::InitCatalog();
   teamscale::InitShardMap();

@@ -3,6 +3,7 @@
 #include <new>
 
 extern "C" {
+#include "mb/pg_wchar.h"
 #include "utils/memutils.h"
 }
 
@@ -10,30 +11,80 @@ namespace teamscale::guard_internal {
 
 namespace {
 
+// Far more than a message needs, far less than what a memory context refuses with an error.
+constexpr std::size_t kLongestText = 64 * 1024;
+
 // Copies a text without ever raising: an error within error handling would hide the first one.
-char* CopyOrNull(const std::string& text) noexcept {
+char* CopyOrNull(std::string_view text) noexcept {
   if (text.empty()) return nullptr;
+  std::size_t length = text.size();
+  if (length > kLongestText)
+    length = pg_mbcliplen(text.data(), static_cast<int>(kLongestText + 1), kLongestText);
   auto* copy = static_cast<char*>(
-      MemoryContextAllocExtended(CurrentMemoryContext, text.size() + 1, MCXT_ALLOC_NO_OOM));
-  if (copy) std::char_traits<char>::copy(copy, text.c_str(), text.size() + 1);
+      MemoryContextAllocExtended(CurrentMemoryContext, length + 1, MCXT_ALLOC_NO_OOM));
+  if (!copy) return nullptr;
+  text.copy(copy, length);
+  copy[length] = '\0';
   return copy;
+}
+
+// What is thrown when there is no memory to copy an error: made beforehand.
+ErrorData* NoMemoryForError() noexcept {
+  static ErrorData error;
+  static char message[] = "out of memory";
+  static char detail[] = "There was no memory left to tell which error came first.";
+  error.elevel = ERROR;
+  error.output_to_server = true;
+  error.output_to_client = true;
+  error.sqlerrcode = ERRCODE_OUT_OF_MEMORY;
+  error.message = message;
+  error.detail = detail;
+  error.assoc_context = ErrorContext;
+  return &error;
+}
+
+// Takes the error out of PostgreSQL's hands. That allocates, and so may raise another.
+ErrorData* TakeError(MemoryContext context) noexcept {
+  ErrorData* volatile error = nullptr;
+  PG_TRY();
+  {
+    MemoryContextSwitchTo(context);
+    error = CopyErrorData();
+  }
+  PG_CATCH();
+  {
+    MemoryContextSwitchTo(context);
+    error = NoMemoryForError();
+  }
+  PG_END_TRY();
+  FlushErrorState();
+  return error;
 }
 
 }  // namespace
 
-ErrorData* Try(void (*body)(void*), void* argument) {
+void Try(void (*body)(void*), void* argument) {
   MemoryContext context = CurrentMemoryContext;
   ErrorData* volatile error = nullptr;
+  std::exception_ptr thrown;  // no longjmp comes after it is set
   PG_TRY();
-  { body(argument); }
-  PG_CATCH();
   {
-    MemoryContextSwitchTo(context);
-    error = CopyErrorData();
-    FlushErrorState();
+    // An exception that passed PG_END_TRY by would leave PostgreSQL's handler pointing into a frame
+    // that is gone.
+    try {
+      body(argument);
+    } catch (...) {
+      thrown = std::current_exception();
+    }
   }
+  PG_CATCH();
+  { error = TakeError(context); }
   PG_END_TRY();
-  return error;
+  if (error) throw PostgresError(error);
+  if (thrown) {
+    MemoryContextSwitchTo(context);
+    std::rethrow_exception(std::move(thrown));
+  }
 }
 
 void Describe(Pending* pending) noexcept {
@@ -50,10 +101,7 @@ void Describe(Pending* pending) noexcept {
     pending->sqlstate = ERRCODE_OUT_OF_MEMORY;
   } catch (const std::exception& error) {
     pending->sqlstate = ERRCODE_INTERNAL_ERROR;
-    try {
-      pending->message = CopyOrNull(error.what());
-    } catch (...) {
-    }
+    pending->message = CopyOrNull(error.what());
   } catch (...) {
     pending->sqlstate = ERRCODE_INTERNAL_ERROR;
   }

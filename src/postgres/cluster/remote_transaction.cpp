@@ -16,6 +16,7 @@
 
 #include "teamscale/core/cluster/gid.h"
 #include "teamscale/postgres/boundary/guard.h"
+#include "teamscale/postgres/boundary/wait_point.h"
 #include "teamscale/postgres/cluster/boot.h"
 #include "teamscale/postgres/cluster/commit_record.h"
 #include "teamscale/postgres/cluster/maintenance.h"
@@ -180,11 +181,13 @@ void PrepareAll(const std::vector<RemoteSession*>& writers) {
   });
   command.Await("PREPARE TRANSACTION", [](RemoteSession*) {});
   command.ThrowFirst();
+  CallPostgres([] { TEAMSCALE_WAIT_POINT("participants prepared"); });
   for (RemoteSession* session : writers) {
     const char* name = session->prepared_gid().c_str();
     core::NodeId node = session->node();
     CallPostgres([=] { InsertCommitRecord(name, node); });
   }
+  CallPostgres([] { TEAMSCALE_WAIT_POINT("commit recorded"); });
   CallPostgres([] {
     // The decision must be durable before anybody acts on it, on the standbys too where there are
     // synchronous ones.
@@ -246,6 +249,7 @@ void AfterCommit() noexcept {
     std::vector<RemoteSession*> prepared, sent;
     for (RemoteSession* session : participants)
       if (!session->prepared_gid().empty()) prepared.push_back(session);
+    if (!prepared.empty()) CallPostgres([] { TEAMSCALE_WAIT_POINT("commit decided"); });
     // The wait for a synchronous standby was cancelled: were the standby to take over now, the
     // decision would not be there. The worker sends it once the standby has it.
     bool durable = prepared.empty() || StandbysHave(XactLastCommitEnd);
@@ -253,6 +257,7 @@ void AfterCommit() noexcept {
       if (durable &&
           session->connection().SendQuietly("COMMIT PREPARED '" + session->prepared_gid() + "'"))
         sent.push_back(session);
+    if (!prepared.empty()) CallPostgres([] { TEAMSCALE_WAIT_POINT("commit sent"); });
     bool all_confirmed = true;
     for (RemoteSession* session : prepared) {
       std::string sqlstate;

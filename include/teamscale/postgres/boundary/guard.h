@@ -10,7 +10,12 @@
 //
 // EnterFromPostgres is the way from PostgreSQL (an SQL function, a hook, a callback) into the
 // guarded dialect: it leaves the catch block first and raises then, so that every destructor ran.
-// Neither guard swallows an error: the transaction is always aborted in the end.
+// Neither guard swallows an error: the transaction is always aborted in the end. Code that catches
+// a PostgresError throws it on, or has rolled back the subtransaction that it was raised in.
+//
+// A callback that PostgreSQL runs while another error is on its way (PG_CATCH, the reset of a
+// memory context) must not let CallPostgres meet an error: there is one error state, and it would
+// be lost.
 #pragma once
 
 #include "teamscale/postgres/boundary/server.h"
@@ -68,29 +73,32 @@ struct Pending {
 // Fills pending from the exception being handled. Never throws and never raises.
 void Describe(Pending* pending) noexcept;
 [[noreturn]] void Raise(const Pending& pending);
-// Runs body(argument) under PG_TRY. Gives the error's copy, or null when there was none.
-ErrorData* Try(void (*body)(void*), void* argument);
+// Runs body(argument) under PG_TRY. Throws what it raised as a PostgresError, and what it threw.
+void Try(void (*body)(void*), void* argument);
 
 }  // namespace guard_internal
 
-// Calls PostgreSQL from guarded code. F must have no local with a destructor of its own.
+// Calls PostgreSQL from guarded code. A longjmp leaves F in the middle: F must have no local with a
+// destructor. F may throw; PostgreSQL's error handling is put in order before the exception goes
+// on.
 template <typename F>
 auto CallPostgres(F&& f) -> std::invoke_result_t<F&> {
   using Result = std::invoke_result_t<F&>;
+  using Function = std::remove_reference_t<F>;
   if constexpr (std::is_void_v<Result>) {
-    auto body = [](void* argument) { (*static_cast<std::remove_reference_t<F>*>(argument))(); };
-    if (ErrorData* error = guard_internal::Try(body, &f)) throw PostgresError(error);
+    auto body = [](void* argument) { (*static_cast<Function*>(argument))(); };
+    guard_internal::Try(body, const_cast<std::remove_const_t<Function>*>(&f));
   } else {
     static_assert(std::is_trivially_copyable_v<Result>, "a longjmp would skip its destructor");
     struct Call {
-      std::remove_reference_t<F>* function;
+      Function* function;
       Result result;
     } call{&f, {}};
     auto body = [](void* argument) {
       auto* c = static_cast<Call*>(argument);
       c->result = (*c->function)();
     };
-    if (ErrorData* error = guard_internal::Try(body, &call)) throw PostgresError(error);
+    guard_internal::Try(body, &call);
     return call.result;
   }
 }
