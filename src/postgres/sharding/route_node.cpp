@@ -3,6 +3,7 @@
 #include "teamscale/postgres/boundary/guard.h"
 #include "teamscale/postgres/cluster/map.h"
 #include "teamscale/postgres/cluster/remote.h"
+#include "teamscale/postgres/sharding/explain_sql.h"
 #include "teamscale/postgres/sharding/route.h"
 #include "teamscale/postgres/sharding/wire.h"
 
@@ -150,24 +151,6 @@ void ReScan(CustomScanState* node) {
   auto* state = reinterpret_cast<RouteState*>(node);
   if (state->rows) tuplestore_rescan(state->rows);
   ExecScanReScan(&node->ss);
-}
-
-// The statement on one line: line breaks outside of quotes are the deparser's.
-char* OnOneLine(const char* sql) {
-  StringInfoData line;
-  initStringInfo(&line);
-  char quote = '\0';
-  for (const char* c = sql; *c; ++c) {
-    bool space = *c == ' ' || *c == '\n';
-    if (quote != '\0')
-      quote = *c == quote ? '\0' : quote;
-    else if (*c == '\'' || *c == '"')
-      quote = *c;
-    else if (space && (line.len == 0 || line.data[line.len - 1] == ' '))
-      continue;
-    appendStringInfoChar(&line, space && quote == '\0' ? ' ' : *c);
-  }
-  return line.data;
 }
 
 void Explain(CustomScanState* node, List*, ExplainState* explain) {

@@ -93,12 +93,17 @@ Query* SelectFromValues(RangeTblEntry* values, bool has_sublinks) {
   reference->rtindex = 1;
   query->jointree = makeFromExpr(list_make1(reference), nullptr);
   for (int i = 0; i < list_length(values->coltypes); ++i) {
-    Var* var =
-        makeVar(1, i + 1, list_nth_oid(values->coltypes, i), list_nth_int(values->coltypmods, i),
-                list_nth_oid(values->colcollations, i), 0);
-    char* name = strVal(list_nth(values->eref->colnames, i));
-    query->targetList = lappend(query->targetList, makeTargetEntry(reinterpret_cast<Expr*>(var),
-                                                                   i + 1, pstrdup(name), false));
+    Oid type = list_nth_oid(values->coltypes, i);
+    int32 typmod = list_nth_int(values->coltypmods, i);
+    Oid collation = list_nth_oid(values->colcollations, i);
+    Var* var = makeVar(1, i + 1, type, typmod, collation, 0);
+    // Casts to the table's types are implicit in the lists: another node would not see them. The
+    // columns get other names: under the same ones the deparser would print the bare lists.
+    auto* cast = makeRelabelType(reinterpret_cast<Expr*>(var), type, typmod, collation,
+                                 COERCE_EXPLICIT_CAST);
+    query->targetList = lappend(
+        query->targetList,
+        makeTargetEntry(reinterpret_cast<Expr*>(cast), i + 1, psprintf("value%d", i + 1), false));
   }
   return query;
 }

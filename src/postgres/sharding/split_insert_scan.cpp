@@ -1,6 +1,7 @@
 // The custom node "Teamscale Insert": see split_insert_nodes.h.
 
 #include "teamscale/postgres/cluster/map.h"
+#include "teamscale/postgres/sharding/explain_sql.h"
 #include "teamscale/postgres/sharding/key_router.h"
 #include "teamscale/postgres/sharding/pass_through_node.h"
 #include "teamscale/postgres/sharding/row_batches.h"
@@ -158,7 +159,7 @@ void Explain(CustomScanState* node, List*, ExplainState* explain) {
   InsertState* state = StateOf(&node->ss.ps);
   ExplainPropertyText("Other Nodes By", state->insert.statement ? "INSERT" : "COPY", explain);
   if (explain->verbose && state->insert.statement)
-    ExplainPropertyText("Remote SQL", state->insert.statement, explain);
+    ExplainPropertyText("Remote SQL", OnOneLine(state->insert.statement), explain);
   if (explain->analyze) ExplainPropertyUInteger("Rows Sent", nullptr, state->rows, explain);
 }
 
