@@ -9,11 +9,18 @@
 #include "teamscale/postgres/sharding/utility_call.h"
 
 extern "C" {
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_authid.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_shdepend.h"
 #include "commands/dbcommands.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
+#include "utils/acl.h"
+#include "utils/fmgroids.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/varlena.h"
@@ -127,6 +134,34 @@ void CheckGrant(const GrantStmt* statement) {
     CheckSchemaTables(statement->objects);
 }
 
+// DROP OWNED takes privileges back as well as it drops: whatever of a sharded table the role is
+// named in. (Policies are the net's.)
+void CheckRole(Oid role) {
+  Relation dependencies = table_open(SharedDependRelationId, AccessShareLock);
+  ScanKeyData keys[2];
+  ScanKeyInit(&keys[0], Anum_pg_shdepend_refclassid, BTEqualStrategyNumber, F_OIDEQ,
+              ObjectIdGetDatum(AuthIdRelationId));
+  ScanKeyInit(&keys[1], Anum_pg_shdepend_refobjid, BTEqualStrategyNumber, F_OIDEQ,
+              ObjectIdGetDatum(role));
+  SysScanDesc scan =
+      systable_beginscan(dependencies, SharedDependReferenceIndexId, true, nullptr, 2, keys);
+  while (HeapTuple tuple = systable_getnext(scan)) {
+    auto* dependency = reinterpret_cast<Form_pg_shdepend>(GETSTRUCT(tuple));
+    if (dependency->dbid == MyDatabaseId && dependency->classid == RelationRelationId)
+      CheckChange(dependency->objid, Change::kDefinition);
+  }
+  systable_endscan(scan);
+  table_close(dependencies, AccessShareLock);
+}
+
+void CheckRoles(List* roles) {
+  ListCell* cell;
+  foreach (cell, roles) {
+    Oid role = get_rolespec_oid(static_cast<RoleSpec*>(lfirst(cell)), true);
+    if (OidIsValid(role)) CheckRole(role);
+  }
+}
+
 // --- The guard that a server without the library needs -------------------------------------------
 
 constexpr const char* kPreloadSetting = "session_preload_libraries";
@@ -218,6 +253,9 @@ void CheckDefinitionCommand(const UtilityCall& call) {
       break;
     case T_GrantStmt:
       CheckGrant(reinterpret_cast<GrantStmt*>(tree));
+      break;
+    case T_DropOwnedStmt:
+      CheckRoles(reinterpret_cast<DropOwnedStmt*>(tree)->roles);
       break;
     case T_CopyStmt:
       CheckCopy(reinterpret_cast<CopyStmt*>(tree));
