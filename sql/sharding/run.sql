@@ -15,6 +15,13 @@ CREATE FUNCTION teamscale.run_on_key("table" regclass, key "any", sql text,
 COMMENT ON FUNCTION teamscale.run_on_key(regclass, "any", text) IS
     'Runs SQL on the node that holds the rows of a sharded table with this key.';
 
+CREATE FUNCTION teamscale.run_on_key("table" regclass, key text, sql text,
+                                     OUT node text, OUT result jsonb, OUT affected bigint)
+    RETURNS SETOF record
+    LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'teamscale_run_on_key';
+COMMENT ON FUNCTION teamscale.run_on_key(regclass, text, text) IS
+    'Runs SQL on the node that holds the rows of a sharded table with this key.';
+
 CREATE FUNCTION teamscale.run_on_all_nodes(sql text, OUT node text, OUT result jsonb, OUT affected bigint)
     RETURNS SETOF record
     LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'teamscale_run_on_all_nodes';

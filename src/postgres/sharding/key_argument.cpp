@@ -46,11 +46,13 @@ const core::Bucket* BucketOfArgument(FunctionCallInfo fcinfo, int table_argument
   if (type == UNKNOWNOID)
     return RequireBucketOfKey(router, ReadKey(parent, router, DatumGetCString(value)), false,
                               key_type);
-  if (OidIsValid(type) && CanRouteType(router, type))
+  // ROW(...) has types of its own: it is read as the key's type would be.
+  bool is_row = type == RECORDOID && type_is_rowtype(key_type);
+  if (!is_row && OidIsValid(type) && CanRouteType(router, type))
     return RequireBucketOfKey(router, value, false, type);
 
   Oid cast = InvalidOid;
-  CoercionPathType path = OidIsValid(type)
+  CoercionPathType path = OidIsValid(type) && !is_row
                               ? find_coercion_pathway(key_type, type, COERCION_IMPLICIT, &cast)
                               : COERCION_PATH_NONE;
   if (path == COERCION_PATH_RELABELTYPE) return RequireBucketOfKey(router, value, false, key_type);
@@ -59,8 +61,8 @@ const core::Bucket* BucketOfArgument(FunctionCallInfo fcinfo, int table_argument
     Datum key = OidFunctionCall3(cast, value, Int32GetDatum(-1), BoolGetDatum(false));
     return RequireBucketOfKey(router, key, false, key_type);
   }
-  // What a driver sends as text, and ROW(...) for a composite key.
-  if (type == TEXTOID || type == VARCHAROID || (type == RECORDOID && type_is_rowtype(key_type)))
+  // What a driver sends as text.
+  if (is_row || type == TEXTOID || type == VARCHAROID)
     return RequireBucketOfKey(router, ReadKey(parent, router, WriteValue(value, type)), false,
                               key_type);
   ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
