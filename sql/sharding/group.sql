@@ -55,7 +55,7 @@ BEGIN
         SELECT g.* INTO chosen
         FROM teamscale_internal.colocation_group AS g JOIN teamscale_internal.sharded_table AS t USING (group_id)
         WHERE t.relation = colocate_with;
-        IF chosen IS NULL THEN
+        IF chosen.group_id IS NULL THEN
             RAISE EXCEPTION 'table "%" is not sharded', colocate_with
                 USING ERRCODE = 'wrong_object_type', HINT = 'colocate_with names a sharded table.';
         END IF;
@@ -71,7 +71,7 @@ BEGIN
     WHERE (g.method, g.key_type) = (choose_group.method, type) AND g.key_collation IS NOT DISTINCT FROM collation_of_key
       AND (g.method = 'list' OR g.bucket_count = buckets)
     ORDER BY g.group_id LIMIT 1;
-    IF chosen IS NOT NULL THEN RETURN chosen.group_id; END IF;
+    IF chosen.group_id IS NOT NULL THEN RETURN chosen.group_id; END IF;
     IF method = 'list' THEN RETURN teamscale_internal.create_list_group(type, collation_of_key); END IF;
     RETURN teamscale_internal.create_hash_group(type, collation_of_key, buckets);
 END
