@@ -107,6 +107,20 @@ def test_definitions_change_everywhere_and_are_the_same(sharded):
     assert connection.execute("SELECT size FROM assignment WHERE team_id = 5").fetchone() == (decimal.Decimal("1.5"),)
 
 
+def test_leaves_follow_their_table_to_another_owner(sharded):
+    make_role(sharded, "clerk")
+    for database in sharded.nodes:
+        database.execute("GRANT CREATE ON SCHEMA public TO clerk")
+    run_on_all(sharded["b"].connect(), "ALTER TABLE assignment OWNER TO clerk")
+    clerk = sharded["c"].connect(user="clerk")
+    run_on_all(clerk, "ALTER TABLE assignment ADD COLUMN size integer DEFAULT 3")
+    run_on_all(clerk, "CREATE INDEX assignment_size ON assignment (size)")
+    clerk.execute("INSERT INTO assignment SELECT i, -i FROM generate_series(1, 9) AS i")
+    clerk.execute("TRUNCATE assignment")
+    clerk.execute("DROP TABLE assignment")
+    assert all(database.value("SELECT to_regclass('assignment')") is None for database in sharded.nodes)
+
+
 def test_a_difference_between_nodes_undoes_the_change(sharded):
     # A name that is taken on one node: the index gets another one there.
     with sharded["c"].connect() as other:

@@ -4,7 +4,9 @@
 #include "teamscale/postgres/cluster/map.h"
 #include "teamscale/postgres/cluster/node_session.h"
 #include "teamscale/postgres/cluster/remote_transaction.h"
+#include "teamscale/postgres/sharding/bucket_schema.h"
 #include "teamscale/postgres/sharding/ddl_guard.h"
+#include "teamscale/postgres/sharding/leaf_owner.h"
 #include "teamscale/postgres/sharding/utility_call.h"
 
 extern "C" {
@@ -107,7 +109,12 @@ bool IsDiscardAll(const Node* tree) {
 void RunNativeGranted(const UtilityCall& call, bool drop) {
   DdlRight previous = GrantDdlToCommand(drop);
   PG_TRY();
-  { RunNative(call); }
+  {
+    bool opened = OpenBucketSchema(call);
+    RunNative(call);
+    if (opened) CloseBucketSchema();
+    PassOwnerToLeaves(call);
+  }
   PG_FINALLY();
   { LeaveOwnDdl(previous); }
   PG_END_TRY();
