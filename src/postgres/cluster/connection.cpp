@@ -217,8 +217,10 @@ void Connection::Connect(const std::string& conninfo, const std::string& role) {
 
 bool Connection::StillOpen() {
   pollfd descriptor{.fd = PQsocket(connection_), .events = POLLIN, .revents = 0};
-  if (poll(&descriptor, 1, 0) == 0) return usable();
-  return PQconsumeInput(connection_) && usable();
+  // A server that hangs up says why first.
+  while (usable() && poll(&descriptor, 1, 0) > 0)
+    if (!PQconsumeInput(connection_)) return false;
+  return usable();
 }
 
 void Connection::BeginFlight() {

@@ -144,8 +144,8 @@ void RemoteSession::AddSync() {
 void RemoteSession::AddSettings() {
   CurrentSettings current = CurrentSessionSettings();
   if (settings_version_ == current.version) return;
-  std::string command = SettingsCommand(settings_version_ ? settings_ : SessionSettings{},
-                                        current.values, by_superuser_);
+  std::string command =
+      SettingsCommand(settings_, settings_version_ != 0, current.values, by_superuser_);
   flight_.settings = current.values;
   flight_.settings_version = current.version;
   if (command.empty()) {
@@ -457,24 +457,22 @@ void RemoteSession::Abort() noexcept {
 }
 
 void RemoteSession::AbortSubtransaction(int level) noexcept {
-  bool used = in_transaction_ && std::max(begun_level_, savepoint_level_) >= level;
-  bool failed = PQtransactionStatus(connection_.raw()) == PQTRANS_INERROR;
+  auto used_since = [this, level] {
+    return in_transaction_ && std::max(begun_level_, savepoint_level_) >= level;
+  };
   // A COPY that an outer level has begun goes on.
-  if (!used && (occupant_ || !(connection_.busy() || failed))) return;
+  if (occupant_ && !used_since()) return;
   LoseOccupant();
+  // Reading on may show that the savepoint is there.
   bool in_order = CancelFlight();
-  if (!in_transaction_) {
-    broken_ = broken_ || !in_order;
+  if (!used_since()) {
+    // What failed before its savepoint cannot be revived.
+    bool failed = PQtransactionStatus(connection_.raw()) == PQTRANS_INERROR;
+    if (!in_order || failed) broken_ = true;
     return;
   }
   // All that was done there belongs to what is rolled back: even a lost connection loses nothing.
   if (begun_level_ >= level) return Abort();
-  if (!used) {
-    // It failed before its savepoint, and cannot be revived.
-    failed = PQtransactionStatus(connection_.raw()) == PQTRANS_INERROR;
-    if (!in_order || failed) broken_ = true;
-    return;
-  }
   try {
     std::string name = Savepoint(level);
     in_order = in_order && connection_.ExecuteQuietly("ROLLBACK TO SAVEPOINT " + name +

@@ -142,6 +142,7 @@ void CommitReaders(const std::vector<RemoteSession*>& readers) {
 // The only participant that wrote, and nothing was written here: its commit is the commit.
 void CommitAlone(RemoteSession* session) {
   bool committed = false;
+  CallPostgres([] { TEAMSCALE_WAIT_POINT("only participant not committed"); });
   Command command;
   command.Send({session}, [](RemoteSession&) { return "COMMIT"; });
   command.Await("COMMIT", [&committed](RemoteSession*) { committed = true; });
@@ -172,6 +173,7 @@ core::Gid NewGid() {
 
 void PrepareAll(const std::vector<RemoteSession*>& writers) {
   core::Gid gid = NewGid();
+  CallPostgres([] { TEAMSCALE_WAIT_POINT("participants not prepared"); });
   Command command;
   command.Send(writers, [&gid](RemoteSession& session) {
     ++gid.number;

@@ -58,9 +58,11 @@ constexpr std::array<std::pair<const char*, const char*>, 4> kFixed = {{
 // it changes is the language of messages.
 bool IsLanguageOfMessages(const std::string& name) { return name == "lc_messages"; }
 
-// A superuser's too, but it changes what a statement does; nothing is sent for the default.
-bool IsDefaultOfReplicationRole(const std::string& name, const std::string& value) {
-  return name == "session_replication_role" && value == "origin";
+// A superuser's too, but it changes what a statement does; the default is only sent to come back to
+// it.
+bool StaysDefaultReplicationRole(const std::string& name, const std::string& from,
+                                 const std::string& to) {
+  return name == "session_replication_role" && to == "origin" && (from.empty() || from == to);
 }
 
 // A placeholder made by SET app.tenant = ..., which policies and defaults may read.
@@ -187,7 +189,7 @@ CurrentSettings CurrentSessionSettings() {
   return tracker->Now();
 }
 
-std::string SettingsCommand(const SessionSettings& from, const SessionSettings& to,
+std::string SettingsCommand(const SessionSettings& from, bool certain, const SessionSettings& to,
                             bool by_superuser) {
   std::string command;
   auto set = [&command](const std::string& name, const std::string& value) {
@@ -198,8 +200,9 @@ std::string SettingsCommand(const SessionSettings& from, const SessionSettings& 
   };
   for (const auto& [name, value] : to) {
     auto known = from.find(name);
-    if (known != from.end() ? known->second == value : IsDefaultOfReplicationRole(name, value))
-      continue;
+    bool is_known = known != from.end();
+    if (certain && is_known && known->second == value) continue;
+    if (StaysDefaultReplicationRole(name, is_known ? known->second : "", value)) continue;
     if (!by_superuser && IsLanguageOfMessages(name)) continue;
     set(name, value);
   }

@@ -1,0 +1,65 @@
+"""Waiting without sleeping blindly: for a condition, and at wait points."""
+
+import contextlib
+import threading
+import time
+
+import psycopg
+
+DEADLINE = 30
+
+
+def until(condition, what):
+    """Polls until the condition holds and gives what it gave."""
+    end = time.monotonic() + DEADLINE
+    while time.monotonic() < end:
+        value = condition()
+        if value:
+            return value
+        time.sleep(0.02)
+    raise AssertionError(f"{what}: not within {DEADLINE} s")
+
+
+class Stopped:
+    """A statement that runs in a thread of its own and stops at a wait point."""
+
+    def __init__(self, database, point, pid):
+        self.database = database
+        self.point = point
+        self.pid = pid
+        self.error = None
+
+    def wait(self):
+        """Until it has come to the wait point."""
+        until(
+            lambda: self.database.value(
+                "SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'advisory' AND pid = %s", [self.pid]
+            ),
+            f"no process came to the wait point {self.point}",
+        )
+
+
+@contextlib.contextmanager
+def stopped_at(database, point, connection, sql):
+    """Runs sql on the connection, which stops at the wait point; goes on behind the block."""
+    holder = database.connect()
+    holder.execute("SELECT pg_advisory_lock(hashtext(%s))", [point])
+    connection.execute(f"SET teamscale.wait_point = '{point}=wait'")
+    stopped = Stopped(database, point, connection.info.backend_pid)
+
+    def run():
+        try:
+            connection.execute(sql)
+        except psycopg.Error as error:
+            stopped.error = error
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        stopped.wait()
+        yield stopped
+    finally:
+        with contextlib.suppress(psycopg.Error):
+            holder.close()
+        thread.join(DEADLINE)
+    assert not thread.is_alive(), "the statement did not come back"
