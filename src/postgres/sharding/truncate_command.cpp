@@ -2,6 +2,7 @@
 
 #include "teamscale/postgres/cluster/node_state.h"
 #include "teamscale/postgres/sharding/cluster_command.h"
+#include "teamscale/postgres/sharding/definition_digest.h"
 #include "teamscale/postgres/sharding/utility_call.h"
 
 extern "C" {
@@ -33,6 +34,8 @@ bool TruncateShardedTables(const UtilityCall& call) {
   RequireServingNode();
   RequireOwnersActive(relations);
   char* command = TruncateCommand(statement, relations);
+  // Two sessions that truncate the same tables through different nodes must not wait for each other.
+  LockDefinitions();
   // This node first: PostgreSQL checks privileges and foreign keys.
   RunNativeAsOwnDdl(call);
   ExecuteOnOtherNodes(command);
