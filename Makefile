@@ -14,8 +14,6 @@ BUILD ?= build
 KINDS ?=
 
 export PG_CONFIG
-# Several build directories: one cache serves them all.
-export CCACHE_NOHASHDIR = 1
 
 .PHONY: all install installcheck check check-long demo format lint clean
 

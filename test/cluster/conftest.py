@@ -1,5 +1,7 @@
 """Fixtures: servers, databases, clusters of databases, and a plain database to compare with."""
 
+import os
+
 import pytest
 
 from postgres import Database, Server
@@ -7,7 +9,8 @@ from postgres import Database, Server
 
 @pytest.fixture(scope="session")
 def _server_names():
-    return iter(f"cluster{number}" for number in range(1, 10000))
+    process = os.environ.get("PYTEST_XDIST_WORKER", "main")
+    return iter(f"cluster-{process}-{number}" for number in range(1, 10000))
 
 
 @pytest.fixture(scope="session")
