@@ -16,13 +16,16 @@ extern "C" {
 #include "access/xact.h"
 #include "miscadmin.h"
 #include "storage/ipc.h"
+#include "storage/latch.h"
 #include "storage/lwlock.h"
 #include "storage/shmem.h"
 #include "utils/builtins.h"
 #include "utils/hsearch.h"
+#include "utils/inval.h"
 #include "utils/jsonb.h"
 #include "utils/rel.h"
 #include "utils/timestamp.h"
+#include "utils/wait_event.h"
 }
 
 namespace teamscale {
@@ -32,6 +35,9 @@ namespace {
 constexpr int kMaxDatabases = 1024;
 // How long an answer that may change by itself is believed.
 constexpr int kRecheckMilliseconds = 1000;
+// How long a catalog change that is committed on another node may take to be committed here.
+constexpr int kCatchUpMilliseconds = 2000;
+constexpr int kCatchUpStepMilliseconds = 20;
 
 enum class Standing {
   kServing,   // found to be the node, and the only one or up to date with one that answered
@@ -146,6 +152,25 @@ std::string OwnDatabase() {
   return own;
 }
 
+// A catalog change is committed on one node before another: what is behind now may be there in a
+// moment.
+bool CatchesUpWith(std::int64_t epoch) {
+  for (int waited = 0;; waited += kCatchUpStepMilliseconds) {
+    const core::ShardMap* map = CallPostgres([] {
+      AcceptInvalidationMessages();
+      return CurrentShardMap();
+    });
+    if (map && map->epoch() >= epoch) return true;
+    if (waited >= kCatchUpMilliseconds) return false;
+    CallPostgres([] {
+      (void)WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+                      kCatchUpStepMilliseconds, PG_WAIT_EXTENSION);
+      ResetLatch(MyLatch);
+      CHECK_FOR_INTERRUPTS();
+    });
+  }
+}
+
 Standing FindStanding(const core::ShardMap& map) {
   std::string role = CallPostgres([] { return SettlingRole(); });
   core::NodeId self = map.local_node();
@@ -167,7 +192,7 @@ Standing FindStanding(const core::ShardMap& map) {
     // A database that is being added knows nothing yet.
     if (answer.epoch == 0) continue;
     if (answer.state_of_this_node != "active") return Standing::kDisabled;
-    return answer.epoch > map.epoch() ? Standing::kBehind : Standing::kServing;
+    return CatchesUpWith(answer.epoch) ? Standing::kServing : Standing::kBehind;
   }
   return standing;
 }

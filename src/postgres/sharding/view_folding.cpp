@@ -14,7 +14,8 @@ namespace teamscale {
 namespace {
 
 // A view of the current user's means on the other node what its query means: that role's rights and
-// policies apply either way. So it may travel expanded, and need not exist there.
+// policies apply either way. So it may travel expanded, and need not exist there. Not so a security
+// barrier: no query says that its conditions come first.
 bool BelongsToCurrentUser(Oid view) {
   HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(view));
   if (!HeapTupleIsValid(tuple)) return false;
@@ -25,7 +26,7 @@ bool BelongsToCurrentUser(Oid view) {
 
 void FoldView(RangeTblEntry* entry) {
   const RangeTblEntry* view = ExpandedView(entry);
-  if (!view || BelongsToCurrentUser(view->relid)) return;
+  if (!view || (BelongsToCurrentUser(view->relid) && !entry->security_barrier)) return;
   entry->rtekind = RTE_RELATION;
   entry->relid = view->relid;
   entry->relkind = RELKIND_VIEW;

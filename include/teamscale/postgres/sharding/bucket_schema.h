@@ -1,5 +1,5 @@
-// The schema of the leaves is closed. But an index of a sharded table has a part on each leaf, in that
-// schema, and PostgreSQL asks the table's owner for the right to create there. Plain dialect.
+// The schema of the leaves is closed. But an index of a sharded table has a part on each leaf, in
+// that schema, and PostgreSQL asks the table's owner for the right to create there. Plain dialect.
 #pragma once
 
 #include "teamscale/postgres/sharding/utility_call.h"

@@ -1,5 +1,5 @@
-// Leaves belong to whoever owns their sharded table: PostgreSQL gives partitions owners of their own.
-// Plain dialect.
+// Leaves belong to whoever owns their sharded table: PostgreSQL gives partitions owners of their
+// own. Plain dialect.
 #pragma once
 
 #include "teamscale/postgres/sharding/utility_call.h"

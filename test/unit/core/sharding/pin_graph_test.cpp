@@ -25,8 +25,7 @@ TEST(PinGraph, PinsWhatASeedNames) {
 }
 
 TEST(PinGraph, PassesAPinOnAlongAChainWrittenInAnyOrder) {
-  EXPECT_EQ(Values(4, {{0, 7, kInteger}},
-                   {{2, 3, kInteger}, {1, 2, kInteger}, {0, 1, kInteger}}),
+  EXPECT_EQ(Values(4, {{0, 7, kInteger}}, {{2, 3, kInteger}, {1, 2, kInteger}, {0, 1, kInteger}}),
             (std::vector<int>{7, 7, 7, 7}));
 }
 
