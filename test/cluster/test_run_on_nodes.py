@@ -142,6 +142,19 @@ def test_one_node_alone_is_not_changed(sharded):
     assert raised.sqlstate == "0A000" and "DROP TABLE" in raised.diag.message_hint
 
 
+def test_what_is_refused_on_all_nodes_too(sharded):
+    run_on_all(sharded["a"].connect(), "CREATE TABLE fitting (team_id bigint NOT NULL, id integer NOT NULL, name text)")
+    connection = sharded["a"].connect()
+    for sql in [
+        "CREATE RULE r AS ON INSERT TO assignment DO ALSO SELECT 1",
+        "ALTER TABLE assignment ATTACH PARTITION fitting FOR VALUES WITH (MODULUS 8, REMAINDER 1)",
+        "ALTER TABLE assignment DETACH PARTITION fitting",
+        "ALTER TABLE assignment ALTER COLUMN team_id DROP NOT NULL",
+    ]:
+        raised = error(connection, "SELECT teamscale.run_on_all_nodes(%s)", [sql])
+        assert raised.sqlstate == "0A000" and raised.diag.message_hint, sql
+
+
 def test_commands_that_refuse_a_block_run_node_by_node(sharded):
     connection = sharded["b"].connect()
     assert [row[0] for row in run_on_all(connection, "VACUUM (ANALYZE) assignment")] == ["a", "b", "c"]

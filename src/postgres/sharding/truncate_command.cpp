@@ -34,7 +34,8 @@ bool TruncateShardedTables(const UtilityCall& call) {
   RequireServingNode();
   RequireOwnersActive(relations);
   char* command = TruncateCommand(statement, relations);
-  // Two sessions that truncate the same tables through different nodes must not wait for each other.
+  // Two sessions that truncate the same tables through different nodes must not wait for each
+  // other.
   LockDefinitions();
   // This node first: PostgreSQL checks privileges and foreign keys.
   RunNativeAsOwnDdl(call);

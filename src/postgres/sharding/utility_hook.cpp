@@ -134,6 +134,7 @@ void Utility(PlannedStmt* statement, const char* query, bool read_only_tree,
   PG_TRY();
   {
     if (MayChangeHere()) {
+      if (InLocalStatement()) CheckCommandForAllNodes(call);
       // What run_on_all_nodes() is given does not take a table out of the catalog.
       RunNativeGranted(call, !InLocalStatement());
     } else if (!ActOnAllNodes(call)) {

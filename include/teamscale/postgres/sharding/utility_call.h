@@ -44,4 +44,8 @@ bool LockShardedTables(const UtilityCall& call);      // lock_command.cpp
 // definition_command.cpp
 void CheckDefinitionCommand(const UtilityCall& call);
 
+// Raises for what may not be done to a sharded table on all nodes either: its rows would be
+// rewritten, or its leaves and its key no longer be what the catalog says.
+void CheckCommandForAllNodes(const UtilityCall& call);
+
 }  // namespace teamscale
