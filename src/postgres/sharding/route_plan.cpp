@@ -64,9 +64,16 @@ void SetResultColumns(CustomScan* node, Query* query) {
     entry->resno = number;
     entry->ressortgroupref = 0;
     node->scan.plan.targetlist = lappend(node->scan.plan.targetlist, entry);
-    node->custom_scan_tlist = lappend(
-        node->custom_scan_tlist,
-        makeTargetEntry(reinterpret_cast<Expr*>(CopyTree(column)), number, output->resname, false));
+    // What the column is made of is known over there only. A Var of this list itself would send
+    // EXPLAIN VERBOSE round in circles for ever.
+    auto* value = makeNode(CoerceToDomainValue);
+    value->typeId = column->vartype;
+    value->typeMod = column->vartypmod;
+    value->collation = column->varcollid;
+    value->location = -1;
+    node->custom_scan_tlist =
+        lappend(node->custom_scan_tlist,
+                makeTargetEntry(reinterpret_cast<Expr*>(value), number, output->resname, false));
   }
 }
 
