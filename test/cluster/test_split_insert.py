@@ -306,3 +306,26 @@ def test_what_cannot_be_split_is_refused_with_a_hint(sharded):
             connection.execute(sql)
         assert raised.value.diag.message_hint, sql
     assert all_rows(sharded, ALL) == []
+
+
+def test_serializable_is_refused_over_more_than_one_node(sharded):
+    connection = sharded["a"].connect(autocommit=False)
+    owner = {}
+    for team in range(40):
+        row = connection.execute("SELECT teamscale.node_of('assignment', %s::bigint)", [team]).fetchone()
+        owner.setdefault(row[0], team)
+    connection.commit()
+    connection.isolation_level = psycopg.IsolationLevel.SERIALIZABLE
+    insert = "INSERT INTO assignment (team_id, id) SELECT unnest(%s::bigint[]), 1"
+    for nodes in ["ab", "ba", "bc", "abc"]:
+        with pytest.raises(psycopg.errors.FeatureNotSupported):
+            connection.execute(insert, [[owner[node] for node in nodes]])
+        connection.rollback()
+        with pytest.raises(psycopg.errors.FeatureNotSupported):
+            for node in nodes:
+                connection.execute("SELECT * FROM assignment WHERE team_id = %s", [owner[node]])
+        connection.rollback()
+    for node in "abc":
+        connection.execute(insert, [[owner[node]]])
+        connection.commit()
+    assert len(all_rows(sharded, ALL)) == 3

@@ -289,7 +289,12 @@ void AfterAbort() noexcept {
   CloseSessions([](const RemoteSession& session) { return !session.usable(); });
 }
 
+// Whether a SERIALIZABLE transaction uses this node's buckets.
+bool this_node_used = false;
+
 void OnTransactionEvent(XactEvent event, void*) {
+  if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE)
+    this_node_used = false;
   if (Sessions().empty()) return;
   switch (event) {
     case XACT_EVENT_PRE_COMMIT:
@@ -346,14 +351,19 @@ void CheckOtherUsers(const core::Node& node, Oid user, Effect effect) {
 }
 
 // What is SERIALIZABLE on each of two nodes is not serializable over both.
+[[noreturn]] void RefuseSerializable(const std::string& one, const std::string& other) {
+  throw Error(ERRCODE_FEATURE_NOT_SUPPORTED,
+              "a SERIALIZABLE transaction cannot use more than one node",
+              "It would use " + one + " besides " + other + ".",
+              "Use REPEATABLE READ, and see what it means over several nodes.");
+}
+
 void CheckIsolation(const core::Node& node) {
   if (XactIsoLevel != XACT_SERIALIZABLE) return;
+  std::string name = "node \"" + node.name + "\"";
+  if (this_node_used) RefuseSerializable(name, "this node");
   for (RemoteSession* session : Participants())
-    if (session->node() != node.id)
-      throw Error(
-          ERRCODE_FEATURE_NOT_SUPPORTED, "a SERIALIZABLE transaction cannot use more than one node",
-          "It would use node \"" + node.name + "\" besides " + session->connection().what() + ".",
-          "Use REPEATABLE READ, and see what it means over several nodes.");
+    if (session->node() != node.id) RefuseSerializable(name, session->connection().what());
 }
 
 }  // namespace
@@ -424,6 +434,13 @@ RemoteSession& UseSession(core::NodeId id, Effect effect) {
                 "A statement within another statement needs the same node.",
                 "Let the outer statement end first.");
   return session;
+}
+
+void UseThisNode() {
+  if (XactIsoLevel != XACT_SERIALIZABLE) return;
+  for (RemoteSession* session : Participants())
+    RefuseSerializable("this node", session->connection().what());
+  this_node_used = true;
 }
 
 void CloseIdleSessions() {

@@ -7,10 +7,12 @@
 // that COPY leaves it out here. Options, line numbers, triggers, constraints and the client
 // protocol are COPY's own. Statement triggers fire here and on each node that is sent rows.
 
+#include "teamscale/postgres/boundary/guard.h"
 #include "teamscale/postgres/boundary/sql_function.h"
 #include "teamscale/postgres/cluster/map.h"
 #include "teamscale/postgres/cluster/node_session.h"
 #include "teamscale/postgres/cluster/node_state.h"
+#include "teamscale/postgres/cluster/remote_transaction.h"
 #include "teamscale/postgres/sharding/insert_privilege.h"
 #include "teamscale/postgres/sharding/key_router.h"
 #include "teamscale/postgres/sharding/scatter.h"
@@ -224,7 +226,9 @@ TEAMSCALE_SQL_FUNCTION(teamscale_keep_copied_row) {
   copy->owner =
       RequireBucketOfKey(copy->router, PG_GETARG_DATUM(0), PG_ARGISNULL(0), KeyType(copy->router))
           ->node;
-  PG_RETURN_BOOL(copy->owner == copy->local_node);
+  if (copy->owner != copy->local_node) PG_RETURN_BOOL(false);
+  EnterFromPostgres(UseThisNode);
+  PG_RETURN_BOOL(true);
 }
 
 TEAMSCALE_SQL_FUNCTION(teamscale_send_copied_row) {

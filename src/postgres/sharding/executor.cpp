@@ -1,9 +1,11 @@
 // The planner and executor hooks: where every statement passes.
 #include "teamscale/postgres/sharding/executor.h"
 
+#include "teamscale/postgres/boundary/guard.h"
 #include "teamscale/postgres/cluster/map.h"
 #include "teamscale/postgres/cluster/node_session.h"
 #include "teamscale/postgres/cluster/node_state.h"
+#include "teamscale/postgres/cluster/remote_transaction.h"
 #include "teamscale/postgres/sharding/inlining.h"
 #include "teamscale/postgres/sharding/route.h"
 #include "teamscale/postgres/sharding/split_insert.h"
@@ -134,6 +136,18 @@ void RefuseLocalWrites(const PlannedStmt* plan, const core::ShardMap* map) {
   }
 }
 
+// A split INSERT notes it for its rows.
+void NoteUseOfThisNode(const PlannedStmt* plan, const core::ShardMap* map) {
+  if (XactIsoLevel != XACT_SERIALIZABLE || IsRoute(plan) || IsSplitInsert(plan)) return;
+  ListCell* cell;
+  foreach (cell, plan->rtable) {
+    auto* entry = lfirst_node(RangeTblEntry, cell);
+    if (entry->rtekind != RTE_RELATION || !map->FindTable(entry->relid)) continue;
+    EnterFromPostgres(UseThisNode);
+    return;
+  }
+}
+
 void Start(QueryDesc* query, int flags) {
   const core::ShardMap* map = IsParallelWorker() ? nullptr : CurrentShardMap();
   if (map && !map->tables().empty()) {
@@ -143,6 +157,7 @@ void Start(QueryDesc* query, int flags) {
       RefuseUnsanctioned(query->plannedstmt, map);
     else
       RefuseLocalWrites(query->plannedstmt, map);
+    if (CurrentScope() == Scope::kCluster) NoteUseOfThisNode(query->plannedstmt, map);
   }
   if (previous_start)
     previous_start(query, flags);

@@ -7,6 +7,7 @@
 #include "teamscale/postgres/cluster/map.h"
 #include "teamscale/postgres/cluster/node_state.h"
 #include "teamscale/postgres/cluster/remote.h"
+#include "teamscale/postgres/cluster/remote_transaction.h"
 #include "teamscale/postgres/sharding/any_statement.h"
 #include "teamscale/postgres/sharding/definition_digest.h"
 #include "teamscale/postgres/sharding/key_argument.h"
@@ -84,6 +85,7 @@ RemoteStatement ExecuteHereStatement(const char* sql, bool definitions) {
 
 void RunOn(core::NodeId node, const char* sql, bool definitions, const Output& output) {
   if (node == CurrentShardMap()->local_node()) {
+    EnterFromPostgres(UseThisNode);
     RunStatementHere(sql, definitions, NameOf(node), output.descriptor, output.store);
     return;
   }

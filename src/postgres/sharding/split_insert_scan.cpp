@@ -1,6 +1,8 @@
 // The custom node "Teamscale Insert": see split_insert_nodes.h.
 
+#include "teamscale/postgres/boundary/guard.h"
 #include "teamscale/postgres/cluster/map.h"
+#include "teamscale/postgres/cluster/remote_transaction.h"
 #include "teamscale/postgres/sharding/explain_sql.h"
 #include "teamscale/postgres/sharding/key_router.h"
 #include "teamscale/postgres/sharding/pass_through_node.h"
@@ -139,7 +141,9 @@ TupleTableSlot* Execute(CustomScanState* node) {
     if (state->returned) NoteProposedRow(state->returned, owner);
     if (owner != local_node) Send(state, owner, slot);
     MemoryContextSwitchTo(caller);
-    if (owner == local_node) return slot;
+    if (owner != local_node) continue;
+    EnterFromPostgres(UseThisNode);
+    return slot;
   }
   Finish(state);
   return nullptr;

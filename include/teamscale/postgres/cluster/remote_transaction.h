@@ -24,6 +24,10 @@ std::unique_ptr<RemoteSession> OpenSession(const core::Node& node, Oid user);
 // broken, or when this is a node's session itself.
 RemoteSession& UseSession(core::NodeId node, Effect effect);
 
+// Notes that the current transaction uses this node's own buckets. Throws 0A000 when it is
+// SERIALIZABLE and uses another node too, as UseSession does.
+void UseThisNode();
+
 // Closes the sessions that take no part in the current transaction (DISCARD ALL).
 void CloseIdleSessions();
 
