@@ -92,9 +92,13 @@ PlannedStmt* Plan(Query* query, const char* query_string, int cursor_options,
                   ParamListInfo parameters) {
   const core::ShardMap* map = CurrentShardMap();
   if (map && !map->tables().empty() && CurrentScope() == Scope::kCluster) {
-    InlineShardedFunctions(query, map);
-    if (NamesShardedTable(query, map))
-      return PlanSharded(query, map, query_string, cursor_options, parameters);
+    List* dependencies = InlineShardedFunctions(query, map);
+    if (NamesShardedTable(query, map)) {
+      ReadWholeTables(query, map);
+      PlannedStmt* plan = PlanSharded(query, map, query_string, cursor_options, parameters);
+      plan->invalItems = list_concat(plan->invalItems, dependencies);
+      return plan;
+    }
   }
   return PlanLocally(query, query_string, cursor_options, parameters);
 }

@@ -26,8 +26,9 @@ bool IsSqlFunction(Oid function) {
   return is_sql;
 }
 
-// The body that PostgreSQL would put in the entry's place, or null.
-Query* InlinedBody(RangeTblEntry* entry) {
+// The body that PostgreSQL would put in the entry's place, or null. What the body depends on is
+// appended to dependencies.
+Query* InlinedBody(RangeTblEntry* entry, List** dependencies) {
   if (list_length(entry->functions) != 1 || entry->funcordinality) return nullptr;
   Node* call = linitial_node(RangeTblFunction, entry->functions)->funcexpr;
   if (!IsA(call, FuncExpr) || !IsSqlFunction(castNode(FuncExpr, call)->funcid)) return nullptr;
@@ -36,34 +37,53 @@ Query* InlinedBody(RangeTblEntry* entry) {
   RangeTblEntry* copy = CopyTree(entry);
   copy->functions = reinterpret_cast<List*>(
       eval_const_expressions(root, reinterpret_cast<Node*>(copy->functions)));
-  return inline_set_returning_function(root, copy);
+  Query* body = inline_set_returning_function(root, copy);
+  *dependencies = root->glob->invalItems;
+  return body;
 }
 
-bool InlineWalker(Node* node, const core::ShardMap* map) {
+struct Inlining {
+  const core::ShardMap* map;
+  List* dependencies;
+};
+
+void InlineWithin(Query* query, Inlining* inlining);
+
+bool InlineWalker(Node* node, Inlining* inlining) {
   if (!node) return false;
   if (IsA(node, Query)) {
-    InlineShardedFunctions(castNode(Query, node), map);
+    InlineWithin(castNode(Query, node), inlining);
     return false;
   }
-  return WalkExpression(node, InlineWalker, map);
+  return WalkExpression(node, InlineWalker, inlining);
 }
 
-}  // namespace
-
-void InlineShardedFunctions(Query* query, const core::ShardMap* map) {
+void InlineWithin(Query* query, Inlining* inlining) {
   ListCell* cell;
   foreach (cell, query->rtable) {
     auto* entry = lfirst_node(RangeTblEntry, cell);
     if (entry->rtekind != RTE_FUNCTION) continue;
-    Query* body = InlinedBody(entry);
-    if (!body || !NamesShardedTable(body, map)) continue;
+    List* dependencies = NIL;
+    Query* body = InlinedBody(entry, &dependencies);
+    if (!body || !NamesShardedTable(body, inlining->map)) continue;
+    inlining->dependencies = list_concat(inlining->dependencies, dependencies);
     entry->rtekind = RTE_SUBQUERY;
     entry->subquery = body;
+    // The columns have the function's names for them, not the body's.
+    entry->alias = CopyTree(entry->eref);
     entry->security_barrier = false;
     entry->functions = NIL;
     entry->funcordinality = false;
   }
-  WalkQuery(query, InlineWalker, map, 0);
+  WalkQuery(query, InlineWalker, inlining, 0);
+}
+
+}  // namespace
+
+List* InlineShardedFunctions(Query* query, const core::ShardMap* map) {
+  Inlining inlining = {map, NIL};
+  InlineWithin(query, &inlining);
+  return inlining.dependencies;
 }
 
 }  // namespace teamscale

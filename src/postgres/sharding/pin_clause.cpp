@@ -96,6 +96,24 @@ Node* StripEqualCasts(Node* expression) {
   return expression;
 }
 
+namespace {
+
+// (SELECT current_setting('app.team')::bigint): how policies have a value computed once.
+Node* ValueOfSelect(Node* expression) {
+  if (!IsA(expression, SubLink)) return expression;
+  auto* sublink = castNode(SubLink, expression);
+  auto* query = castNode(Query, sublink->subselect);
+  if (sublink->subLinkType != EXPR_SUBLINK || query->commandType != CMD_SELECT || query->rtable ||
+      query->cteList || query->setOperations || query->groupClause || query->groupingSets ||
+      query->havingQual || query->limitCount || query->limitOffset || query->jointree->quals ||
+      list_length(query->targetList) != 1)
+    return expression;
+  auto* value = reinterpret_cast<Node*>(linitial_node(TargetEntry, query->targetList)->expr);
+  return CanPin(value) ? value : expression;
+}
+
+}  // namespace
+
 bool ReadPinClause(Node* condition, PinClause* clause) {
   Oid operator_id, collation;
   List* arguments;
@@ -117,8 +135,8 @@ bool ReadPinClause(Node* condition, PinClause* clause) {
   if (list_length(arguments) != 2) return false;
   Oid family = HashFamilyOfEquality(operator_id);
   if (!OidIsValid(family)) return false;
-  clause->left = static_cast<Node*>(linitial(arguments));
-  clause->right = static_cast<Node*>(lsecond(arguments));
+  clause->left = ValueOfSelect(static_cast<Node*>(linitial(arguments)));
+  clause->right = ValueOfSelect(static_cast<Node*>(lsecond(arguments)));
   clause->equality = MakeEquality(family, collation);
   return true;
 }

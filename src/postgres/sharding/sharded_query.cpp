@@ -165,7 +165,8 @@ void Seed(Analysis* analysis, int column, Expr* value, bool is_array, Equality e
   analysis->seeds.Add({column, analysis->values.Add({value, is_array, 0}), equality});
 }
 
-bool MayTakePinFromOutside(Query* query, const TargetEntry* output);
+void TieOutput(Analysis* analysis, Query* inner_query, Level* level, const TargetEntry* output,
+               int outside, Equality equality, bool outward, bool inward);
 
 // x = ANY (SELECT ...): the column is the subquery's output.
 void ConnectAnySublink(Analysis* analysis, const Scope& scope, const SubLink* sublink) {
@@ -181,12 +182,50 @@ void ConnectAnySublink(Analysis* analysis, const Scope& scope, const SubLink* su
     if (!IsA(parameter, Param) || castNode(Param, parameter)->paramkind != PARAM_SUBLINK) continue;
     TargetEntry* output = get_tle_by_resno(query->targetList, castNode(Param, parameter)->paramid);
     int outside = ColumnOf(analysis, scope.level, clause.left);
-    Level inner = {query, scope.level};
-    int inside = output ? ColumnOf(analysis, &inner, reinterpret_cast<Node*>(output->expr)) : -1;
-    if (outside < 0 || inside < 0 || analysis->columns.items[inside].query != query) continue;
-    if (MayPin(scope, analysis, outside)) analysis->edges.Add({inside, outside, clause.equality});
-    if (MayTakePinFromOutside(query, output))
-      analysis->edges.Add({outside, inside, clause.equality});
+    if (output && outside >= 0)
+      TieOutput(analysis, query, scope.level, output, outside, clause.equality,
+                MayPin(scope, analysis, outside), true);
+  }
+}
+
+// The value that one of the ANDed conditions compares the column with, or null.
+Expr* ValueInConditions(Analysis* analysis, Level* level, Node* condition, int column,
+                        Equality equality) {
+  ListCell* cell;
+  foreach (cell, make_ands_implicit(reinterpret_cast<Expr*>(condition))) {
+    PinClause clause;
+    if (!ReadPinClause(static_cast<Node*>(lfirst(cell)), &clause) || clause.is_array ||
+        clause.equality != equality)
+      continue;
+    if (ColumnOf(analysis, level, clause.left) == column && CanPin(clause.right))
+      return reinterpret_cast<Expr*>(clause.right);
+    if (ColumnOf(analysis, level, clause.right) == column && CanPin(clause.left))
+      return reinterpret_cast<Expr*>(clause.left);
+  }
+  return nullptr;
+}
+
+Expr* ArrayOfValues(List* values);
+
+// k = 1 AND a OR k = 2 AND b, as (k, x) IN ((1, a), (2, b)) becomes: what every alternative
+// compares with a value is pinned to the set of these values.
+void AddAlternatives(Analysis* analysis, const Scope& scope, List* alternatives) {
+  ListCell *cell, *other;
+  foreach (cell, make_ands_implicit(static_cast<Expr*>(linitial(alternatives)))) {
+    PinClause clause;
+    if (!ReadPinClause(static_cast<Node*>(lfirst(cell)), &clause) || clause.is_array) continue;
+    int column = ColumnOf(analysis, scope.level, clause.left);
+    if (column < 0) column = ColumnOf(analysis, scope.level, clause.right);
+    if (column < 0 || !MayPin(scope, analysis, column)) continue;
+    List* values = NIL;
+    foreach (other, alternatives) {
+      Expr* value = ValueInConditions(analysis, scope.level, static_cast<Node*>(lfirst(other)),
+                                      column, clause.equality);
+      if (!value) break;
+      values = lappend(values, value);
+    }
+    if (list_length(values) != list_length(alternatives)) continue;
+    if (Expr* array = ArrayOfValues(values)) Seed(analysis, column, array, true, clause.equality);
   }
 }
 
@@ -201,6 +240,10 @@ void AddCondition(Analysis* analysis, const Scope& scope, Node* condition) {
   }
   if (IsA(condition, BoolExpr) && castNode(BoolExpr, condition)->boolop == AND_EXPR) {
     AddCondition(analysis, scope, reinterpret_cast<Node*>(castNode(BoolExpr, condition)->args));
+    return;
+  }
+  if (IsA(condition, BoolExpr) && castNode(BoolExpr, condition)->boolop == OR_EXPR) {
+    AddAlternatives(analysis, scope, castNode(BoolExpr, condition)->args);
     return;
   }
   if (IsA(condition, SubLink) && castNode(SubLink, condition)->subLinkType == ANY_SUBLINK) {
@@ -257,63 +300,110 @@ void AddJoinTree(Analysis* analysis, Level* level, Node* node) {
 // --- Subqueries and other sources
 // -------------------------------------------------------------------
 
+// Whether every window of the query is of rows that are alike in the output column.
+bool PartitionsWindowsBy(Query* query, const TargetEntry* output) {
+  ListCell* cell;
+  foreach (cell, query->windowClause)
+    if (!get_sortgroupref_clause_noerr(output->ressortgroupref,
+                                       lfirst_node(WindowClause, cell)->partitionClause))
+      return false;
+  return true;
+}
+
 // Whether rows of the subquery with another value in an output column could be left out without any
 // difference to the rows that have this one: what PostgreSQL asks before it pushes a condition
 // down.
 bool MayTakePinFromOutside(Query* query, const TargetEntry* output) {
-  if (query->commandType != CMD_SELECT || query->setOperations || query->limitCount ||
-      query->limitOffset || query->groupingSets || query->hasWindowFuncs || query->hasTargetSRFs ||
-      query->hasDistinctOn)
+  if (query->commandType != CMD_SELECT || query->limitCount || query->limitOffset ||
+      query->groupingSets || query->hasTargetSRFs || query->hasDistinctOn)
     return false;
   if ((query->hasAggs || query->groupClause || query->havingQual) &&
       !get_sortgroupref_clause_noerr(output->ressortgroupref, query->groupClause))
     return false;
+  if (query->hasWindowFuncs && !PartitionsWindowsBy(query, output)) return false;
   return !contain_volatile_functions(reinterpret_cast<Node*>(query->targetList));
 }
 
-// Ties a column of a range table entry to the output of the query behind it.
-void TieOutputs(Analysis* analysis, Level* level, int entry, Query* inner_query, bool both_ways) {
-  if (inner_query->setOperations) return;
+// Hands a pin of a set operation's column on to its arms, where they have the column's own type.
+// (A pin of one arm says nothing of the rows of another, so none comes out.)
+void TieArms(Analysis* analysis, Query* query, Node* node, const TargetEntry* output, int outside,
+             Equality equality) {
+  if (IsA(node, SetOperationStmt)) {
+    auto* operation = castNode(SetOperationStmt, node);
+    TieArms(analysis, query, operation->larg, output, outside, equality);
+    TieArms(analysis, query, operation->rarg, output, outside, equality);
+    return;
+  }
+  int index = castNode(RangeTblRef, node)->rtindex;
+  Query* arm = rt_fetch(index, query->rtable)->subquery;
+  TargetEntry* column = get_tle_by_resno(arm->targetList, output->resno);
+  if (column && exprType(reinterpret_cast<Node*>(column->expr)) ==
+                    exprType(reinterpret_cast<Node*>(output->expr)))
+    analysis->edges.Add({outside, NumberColumn(analysis, query, index, output->resno), equality});
+}
+
+// Ties a column to the output of a query that it has its values from (equality: or is compared
+// with): pins pass outward and inward as far as the query lets them.
+void TieOutput(Analysis* analysis, Query* inner_query, Level* level, const TargetEntry* output,
+               int outside, Equality equality, bool outward, bool inward) {
+  inward = inward && MayTakePinFromOutside(inner_query, output);
+  if (inner_query->setOperations) {
+    if (inward)
+      TieArms(analysis, inner_query, inner_query->setOperations, output, outside, equality);
+    return;
+  }
+  Level inner = {inner_query, level};
+  int inside = ColumnOf(analysis, &inner, reinterpret_cast<Node*>(output->expr));
+  if (inside < 0 || analysis->columns.items[inside].query != inner_query) return;
+  if (outward) analysis->edges.Add({inside, outside, equality});
+  if (inward) analysis->edges.Add({outside, inside, equality});
+}
+
+// Ties the columns of a range table entry to the outputs of the query behind it.
+void TieOutputs(Analysis* analysis, Level* level, int entry, Query* inner_query, bool inward) {
   List* outputs =
       inner_query->commandType == CMD_SELECT ? inner_query->targetList : inner_query->returningList;
-  Level inner = {inner_query, level};
   ListCell* cell;
   foreach (cell, outputs) {
     auto* output = lfirst_node(TargetEntry, cell);
     if (output->resjunk) continue;
-    auto* expression = reinterpret_cast<Node*>(output->expr);
     int outside = NumberColumn(analysis, level->query, entry, output->resno);
-    if (CanPin(expression)) Seed(analysis, outside, output->expr, false, core::kIdentity);
-    int inside = ColumnOf(analysis, &inner, expression);
-    if (inside < 0 || analysis->columns.items[inside].query != inner_query) continue;
-    analysis->edges.Add({inside, outside, core::kIdentity});
-    if (both_ways && MayTakePinFromOutside(inner_query, output))
-      analysis->edges.Add({outside, inside, core::kIdentity});
+    if (CanPin(reinterpret_cast<Node*>(output->expr)))
+      Seed(analysis, outside, output->expr, false, core::kIdentity);
+    TieOutput(analysis, inner_query, level, output, outside, core::kIdentity, true, inward);
   }
 }
 
-// The values of one column of a VALUES list, as an array; null when one of them cannot pin.
-Expr* ArrayOfColumn(List* rows, int column) {
+// Null when one of the values cannot pin, or they are of several types.
+Expr* ArrayOfValues(List* values) {
+  auto* first = static_cast<Node*>(linitial(values));
   auto* array = makeNode(ArrayExpr);
-  ListCell* cell;
-  foreach (cell, rows) {
-    auto* value = static_cast<Node*>(list_nth(static_cast<List*>(lfirst(cell)), column));
-    if (!CanPin(value)) return nullptr;
-    array->elements = lappend(array->elements, value);
-  }
-  auto* first = static_cast<Node*>(linitial(array->elements));
+  array->elements = values;
   array->element_typeid = exprType(first);
   array->array_typeid = get_array_type(array->element_typeid);
   array->array_collid = exprCollation(first);
   array->location = -1;
+  ListCell* cell;
+  foreach (cell, values) {
+    auto* value = static_cast<Node*>(lfirst(cell));
+    if (!CanPin(value) || exprType(value) != array->element_typeid) return nullptr;
+  }
   return OidIsValid(array->array_typeid) ? reinterpret_cast<Expr*>(array) : nullptr;
+}
+
+// The values of one column of a VALUES list.
+List* ColumnOfRows(List* rows, int column) {
+  List* values = NIL;
+  ListCell* cell;
+  foreach (cell, rows) values = lappend(values, list_nth(static_cast<List*>(lfirst(cell)), column));
+  return values;
 }
 
 // A VALUES list pins a column to the value that all its rows have, or to the set of its values.
 void AddValues(Analysis* analysis, Level* level, int entry, List* rows) {
   auto* first = static_cast<List*>(linitial(rows));
   for (int i = 0; i < list_length(first); ++i) {
-    Expr* array = ArrayOfColumn(rows, i);
+    Expr* array = ArrayOfValues(ColumnOfRows(rows, i));
     if (!array) continue;
     auto* value = static_cast<Node*>(list_nth(first, i));
     bool all_alike = true;
@@ -385,8 +475,9 @@ void AddEntry(Analysis* analysis, Level* level, int index) {
 // --- Writes
 // -----------------------------------------------------------------------------------------
 
-// The key of a row that the statement writes must be pinned like what it reads.
-void AddWrittenKey(Analysis* analysis, Level* level, Oid relation, List* target_list, bool insert) {
+// The key of a row that the statement writes must be pinned like what it reads. Gives the column of
+// the value written, or -1 when the key is not written.
+int AddWrittenKey(Analysis* analysis, Level* level, Oid relation, List* target_list, bool insert) {
   const KeyRouter* router = GetKeyRouter(relation);
   ListCell* cell;
   foreach (cell, target_list) {
@@ -401,14 +492,28 @@ void AddWrittenKey(Analysis* analysis, Level* level, Oid relation, List* target_
       if (CanPin(expression)) Seed(analysis, column, target->expr, false, core::kIdentity);
     }
     AddReference(analysis, relation, column);
-    return;
+    return column;
   }
-  if (insert)
-    AddWrittenKey(analysis, level, relation,
-                  list_make1(makeTargetEntry(reinterpret_cast<Expr*>(makeNullConst(
-                                                 KeyType(router), -1, KeyCollation(router))),
-                                             KeyAttribute(router), nullptr, false)),
-                  false);
+  if (!insert) return -1;
+  return AddWrittenKey(analysis, level, relation,
+                       list_make1(makeTargetEntry(reinterpret_cast<Expr*>(makeNullConst(
+                                                      KeyType(router), -1, KeyCollation(router))),
+                                                  KeyAttribute(router), nullptr, false)),
+                       false);
+}
+
+// What checks, policies and ON CONFLICT say of the new row, of EXCLUDED and of the row in conflict:
+// all have the key that the INSERT writes, as every unique index has the key in it.
+void AddInsert(Analysis* analysis, Level* level, Oid relation) {
+  Query* query = level->query;
+  AttrNumber key = KeyAttribute(GetKeyRouter(relation));
+  int written = AddWrittenKey(analysis, level, relation, query->targetList, true);
+  analysis->edges.Add(
+      {written, NumberColumn(analysis, query, query->resultRelation, key), core::kIdentity});
+  if (!query->onConflict) return;
+  analysis->edges.Add({written, NumberColumn(analysis, query, query->onConflict->exclRelIndex, key),
+                       core::kIdentity});
+  AddWrittenKey(analysis, level, relation, query->onConflict->onConflictSet, false);
 }
 
 void AddWrite(Analysis* analysis, Level* level) {
@@ -421,9 +526,7 @@ void AddWrite(Analysis* analysis, Level* level) {
   }
   switch (query->commandType) {
     case CMD_INSERT:
-      AddWrittenKey(analysis, level, target->relid, query->targetList, true);
-      if (query->onConflict)
-        AddWrittenKey(analysis, level, target->relid, query->onConflict->onConflictSet, false);
+      AddInsert(analysis, level, target->relid);
       break;
     case CMD_UPDATE:
       AddWrittenKey(analysis, level, target->relid, query->targetList, false);
@@ -516,6 +619,15 @@ bool FindShardedTable(Node* node, const core::ShardMap* map) {
   return WalkExpression(node, FindShardedTable, map);
 }
 
+bool ReadWholeWalker(Node* node, const core::ShardMap* map) {
+  if (!node) return false;
+  if (IsA(node, Query)) {
+    ReadWholeTables(castNode(Query, node), map);
+    return false;
+  }
+  return WalkExpression(node, ReadWholeWalker, map);
+}
+
 void AddPin(ShardedQuery* result, Oid relation, const Value& value) {
   ListCell* cell;
   foreach (cell, result->pins) {
@@ -543,6 +655,19 @@ const char* KeyName(Oid relation) {
 
 bool NamesShardedTable(Query* query, const core::ShardMap* map) {
   return FindShardedTable(reinterpret_cast<Node*>(query), map);
+}
+
+void ReadWholeTables(Query* query, const core::ShardMap* map) {
+  int index = 0;
+  ListCell* cell;
+  foreach (cell, query->rtable) {
+    auto* entry = lfirst_node(RangeTblEntry, cell);
+    // An INSERT's target is never read.
+    bool is_target = ++index == query->resultRelation && query->commandType == CMD_INSERT;
+    if (entry->rtekind == RTE_RELATION && map->FindTable(entry->relid) && !is_target)
+      entry->inh = true;
+  }
+  WalkQuery(query, ReadWholeWalker, map);
 }
 
 ShardedQuery* AnalyzeShardedQuery(Query* query, const core::ShardMap* map) {

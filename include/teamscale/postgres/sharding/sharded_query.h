@@ -37,6 +37,10 @@ ShardedQuery* AnalyzeShardedQuery(Query* query, const core::ShardMap* map);
 // Whether the query names a sharded table at any level: a quick look before the analysis.
 bool NamesShardedTable(Query* query, const core::ShardMap* map);
 
+// FROM ONLY names a sharded table with all its rows, as it did before the table was sharded; for
+// PostgreSQL it would be the parent without its leaves, which is always empty. Changes the query.
+void ReadWholeTables(Query* query, const core::ShardMap* map);
+
 // Whether an expression may pin a key: it has no columns, subqueries or aggregates, is not volatile
 // and can be evaluated once, before the statement runs.
 bool CanPin(Node* expression);
