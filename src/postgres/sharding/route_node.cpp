@@ -111,8 +111,12 @@ void Execute(RouteState* state) {
     return ExecuteOnNode(owner.node, statement, reader ? &sink : nullptr).rows;
   });
   MemoryContextDelete(scratch);
-  if (estate->es_plannedstmt->commandType != CMD_SELECT && estate->es_plannedstmt->canSetTag)
-    estate->es_processed += affected;
+  const PlannedStmt* plan = estate->es_plannedstmt;
+  // SELECT FROM ... has rows without columns: only their number came.
+  if (!reader && plan->commandType == CMD_SELECT)
+    for (std::uint64_t row = 0; row < affected; ++row)
+      tuplestore_putvalues(state->rows, columns, nullptr, nullptr);
+  if (plan->commandType != CMD_SELECT && plan->canSetTag) estate->es_processed += affected;
   state->executed = true;
   MemoryContextSwitchTo(caller);
 }
@@ -122,7 +126,8 @@ void Begin(CustomScanState* node, EState*, int) {
   state->parts = ReadRouteNode(reinterpret_cast<CustomScan*>(node->ss.ps.plan));
   state->parameter_states =
       ExecInitExprList(state->parts.parameters, reinterpret_cast<PlanState*>(node));
-  state->has_rows = node->ss.ss_ScanTupleSlot->tts_tupleDescriptor->natts > 0;
+  const PlannedStmt* plan = node->ss.ps.state->es_plannedstmt;
+  state->has_rows = plan->commandType == CMD_SELECT || plan->hasReturning;
   state->stored = ExecInitExtraTupleSlot(
       node->ss.ps.state, node->ss.ss_ScanTupleSlot->tts_tupleDescriptor, &TTSOpsMinimalTuple);
 }
@@ -189,7 +194,9 @@ void InitRouteNode() {
 CustomScan* MakeRouteNode(const RouteParts& parts) {
   auto* node = makeNode(CustomScan);
   node->methods = &scan_methods;
-  node->flags = CUSTOMPATH_SUPPORT_BACKWARD_SCAN;
+  // A cursor may go backward if whatever comes to run can.
+  if (!parts.local_plan || ExecSupportsBackwardScan(parts.local_plan->planTree))
+    node->flags = CUSTOMPATH_SUPPORT_BACKWARD_SCAN;
   List* relations = NIL;
   List* arrays = NIL;
   ListCell* cell;
@@ -201,15 +208,20 @@ CustomScan* MakeRouteNode(const RouteParts& parts) {
   }
   node->custom_exprs = list_concat(node->custom_exprs, parts.parameters);
   node->custom_private =
-      list_make5(makeString(parts.sql), list_make2_int(parts.writes, parts.inserts),
-                 parts.local_plan, relations, arrays);
+      list_make5(parts.sql ? reinterpret_cast<Node*>(makeString(parts.sql))
+                           : reinterpret_cast<Node*>(parts.query),
+                 list_make2_int(parts.writes, parts.inserts), parts.local_plan, relations, arrays);
   return node;
 }
 
 RouteParts ReadRouteNode(const CustomScan* node) {
   RouteParts parts = {};
   List* kept = node->custom_private;
-  parts.sql = strVal(linitial(kept));
+  auto* statement = static_cast<Node*>(linitial(kept));
+  if (IsA(statement, Query))
+    parts.query = castNode(Query, statement);
+  else
+    parts.sql = strVal(statement);
   auto* flags = static_cast<List*>(lsecond(kept));
   parts.writes = linitial_int(flags);
   parts.inserts = lsecond_int(flags);

@@ -106,6 +106,14 @@ PlannedStmt* MakeRemoteStatement(Query* query) {
   return plan;
 }
 
+// Tells who looks at a plan (a cursor, a function that is not volatile) that it locks rows. A
+// parent's mark does nothing at execution.
+PlanRowMark* MakeIdleRowMark() {
+  auto* mark = makeNode(PlanRowMark);
+  mark->isParent = true;
+  return mark;
+}
+
 // Finds what is wrong with the constants of a VALUES list, as planning it here would, before any
 // row is written: the statement travels without the implicit casts of its values, so the owner's
 // planner does not see them.
@@ -150,10 +158,15 @@ PlannedStmt* PlanRoute(Query* query, const ShardedQuery* sharded, LocalPlanner p
   }
 
   if (parts.inserts) CheckConstants(query);
-  TravellingStatement* travelling = MakeTravellingStatement(query);
-  parts.sql = travelling->sql;
-  parts.writes = travelling->writes;
-  parts.parameters = travelling->parameters;
+  if (may_be_local && sharded->names_other_tables) {
+    // It can run here and nowhere else; where the rows are is known at each execution.
+    parts.query = CopyTree(query);
+  } else {
+    TravellingStatement* travelling = MakeTravellingStatement(query);
+    parts.sql = travelling->sql;
+    parts.writes = travelling->writes;
+    parts.parameters = travelling->parameters;
+  }
 
   PlannedStmt* plan;
   if (may_be_local) {
@@ -172,6 +185,7 @@ PlannedStmt* PlanRoute(Query* query, const ShardedQuery* sharded, LocalPlanner p
   } else {
     plan = MakeRemoteStatement(query);
   }
+  if (query->rowMarks) plan->rowMarks = list_make1(MakeIdleRowMark());
   CustomScan* node = MakeRouteNode(parts);
   SetResultColumns(node, query);
   node->scan.plan.startup_cost = 0;
@@ -198,7 +212,10 @@ bool IsRoute(const PlannedStmt* plan) { return plan->planTree && IsRouteNode(pla
 PlannedStmt* ResolveRoute(PlannedStmt* plan, ParamListInfo parameters) {
   RouteParts parts = ReadRouteNode(reinterpret_cast<CustomScan*>(plan->planTree));
   Owner owner = ResolvePins(parts.pins, parameters, parts.inserts);
-  if (owner.node != CurrentShardMap()->local_node()) return plan;
+  if (owner.node != CurrentShardMap()->local_node()) {
+    if (!parts.sql) MakeTravellingStatement(parts.query);  // says why it cannot travel
+    return plan;
+  }
   if (!parts.local_plan)
     ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
                     errmsg("the rows of the statement moved to this node while it was planned"),

@@ -14,7 +14,10 @@ namespace teamscale {
 
 // custom_private holds these in this order; custom_exprs the pins' values and then the parameters.
 struct RouteParts {
-  char* sql;                // the travelling statement
+  // The travelling statement; null when the query names tables of this node only, so that it cannot
+  // travel: then the query, to say so when another node turns out to own the rows.
+  char* sql;
+  Query* query;
   bool writes;              // whether it may take a transaction id
   bool inserts;             // whether an INSERT's key is among the pins
   PlannedStmt* local_plan;  // null when the owner was known to be another node
