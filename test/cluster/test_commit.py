@@ -335,3 +335,20 @@ def test_connections_end_with_their_session(nodes):
     connection.close()
     until(lambda: not nodes["b"].value("SELECT count(*) FROM pg_stat_activity WHERE pid = %s", [pid]),
           "the connection stays open")
+
+
+def test_a_single_read_travels_without_a_transaction(nodes):
+    with nodes["a"].connect() as connection:
+        connection.execute("CREATE TABLE IF NOT EXISTS sharded (team_id bigint PRIMARY KEY)")
+        connection.execute("SELECT teamscale.distribute_table('sharded', 'team_id')")
+        key = connection.execute(
+            "SELECT i FROM generate_series(1, 100) AS i WHERE teamscale.node_of('sharded', i) = 'b' LIMIT 1"
+        ).fetchone()[0]
+        pid = on(connection, "b", "SELECT pg_backend_pid() AS pid")[0][1]["pid"]
+        last = "SELECT query FROM pg_stat_activity WHERE pid = %s"
+        connection.execute("SELECT * FROM sharded WHERE team_id = %s", [key])
+        assert "sharded" in nodes["b"].value(last, [pid])
+        connection.execute("EXPLAIN (VERBOSE) SELECT * FROM sharded WHERE team_id = %s", [key])
+        with connection.transaction():
+            connection.execute("SELECT * FROM sharded WHERE team_id = %s", [key])
+        assert nodes["b"].value(last, [pid]) == "COMMIT"

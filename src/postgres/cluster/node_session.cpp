@@ -86,6 +86,8 @@ bool InNodeSession() { return session.proved; }
 
 int EnterNestedExecution() { return nesting++; }
 
+int ExecutionNesting() { return nesting; }
+
 void LeaveNestedExecution(int level) { nesting = level; }
 
 bytea* AnswerNodeChallenge(const bytea* challenge) {

@@ -2,6 +2,7 @@
 
 #include "teamscale/postgres/boundary/guard.h"
 #include "teamscale/postgres/cluster/map.h"
+#include "teamscale/postgres/cluster/node_session.h"
 #include "teamscale/postgres/cluster/remote.h"
 #include "teamscale/postgres/sharding/explain_sql.h"
 #include "teamscale/postgres/sharding/route.h"
@@ -23,11 +24,12 @@ namespace teamscale {
 
 namespace {
 
-// Whether one client statement stands alone: not in a block, not called by a function. Counted by
-// the executor hook (executor.cpp).
+// Whether one client statement stands alone: not in a block, not called by a function. The executor
+// itself adds the one flag to every plain SELECT.
 bool StandsAlone(const EState* state) {
   return !IsTransactionBlock() && !IsSubTransaction() && XactIsoLevel == XACT_READ_COMMITTED &&
-         state->es_top_eflags == 0 && !IsInParallelMode();
+         (state->es_top_eflags & ~EXEC_FLAG_SKIP_TRIGGERS) == 0 && ExecutionNesting() == 1 &&
+         !IsInParallelMode();
 }
 
 struct RouteState {

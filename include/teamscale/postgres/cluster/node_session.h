@@ -27,6 +27,9 @@ bool InNodeSession();
 int EnterNestedExecution();
 void LeaveNestedExecution(int level);
 
+// How many such brackets are open: 1 while the client's own statement is executed.
+int ExecutionNesting();
+
 // Whether the statement at hand is the one that a router sent, not one that runs nested within it.
 bool InRouterStatement();
 
