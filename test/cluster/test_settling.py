@@ -175,7 +175,7 @@ def test_a_worker_that_dies_comes_back(nodes):
 def test_workers_follow_the_extension_and_make_room_for_drop_database(make_server):
     server = make_server()
     database = server.create_database("one")
-    assert worker(database) is None
+    until(lambda: worker(database) is None, "a worker stays where there is no extension")
     database.execute("CREATE EXTENSION teamscale")
     until(lambda: worker(database), "no worker after CREATE EXTENSION")
     database.execute("DROP EXTENSION teamscale")
