@@ -337,13 +337,50 @@ def test_connections_end_with_their_session(nodes):
           "the connection stays open")
 
 
-def test_a_single_read_travels_without_a_transaction(nodes):
-    with nodes["a"].connect() as connection:
-        connection.execute("CREATE TABLE IF NOT EXISTS sharded (team_id bigint PRIMARY KEY)")
+@pytest.fixture(scope="module")
+def key_on_b(three_nodes):
+    """A key of the sharded table sharded that node b holds."""
+    with three_nodes["a"].connect() as connection:
+        connection.execute("CREATE TABLE sharded (team_id bigint PRIMARY KEY, word varchar(10) DEFAULT 'w')")
         connection.execute("SELECT teamscale.distribute_table('sharded', 'team_id')")
         key = connection.execute(
             "SELECT i FROM generate_series(1, 100) AS i WHERE teamscale.node_of('sharded', i) = 'b' LIMIT 1"
         ).fetchone()[0]
+        connection.execute("INSERT INTO sharded VALUES (%s)", [key])
+    return key
+
+
+def test_a_node_that_stays_silent_past_the_deadline_is_an_error(nodes):
+    with nodes["a"].connect() as connection:
+        connection.execute("SET teamscale.statement_deadline = '300ms'")
+        with pytest.raises(psycopg.OperationalError) as raised:
+            on(connection, "b", "SELECT pg_sleep(100)")
+        assert raised.value.sqlstate == "08006"
+        assert on(connection, "b", "SELECT 1 AS one")[0][1] == {"one": 1}
+
+
+def test_statements_that_another_session_outdated_are_prepared_anew(nodes, key_on_b):
+    read = "SELECT word FROM sharded WHERE team_id = %s"
+    with nodes["a"].connect() as connection:
+        assert connection.execute(read, [key_on_b]).fetchone() == ("w",)
+        nodes["a"].execute(
+            "SELECT * FROM teamscale.run_on_all_nodes('ALTER TABLE sharded ALTER COLUMN word TYPE text')"
+        )
+        assert connection.execute(read, [key_on_b]).fetchone() == ("w",)
+
+
+def test_more_statements_than_are_kept_prepared(nodes, key_on_b):
+    with nodes["a"].connect() as connection:
+        for number in range(300):
+            row = connection.execute(f"SELECT {number}, word FROM sharded WHERE team_id = %s", [key_on_b]).fetchone()
+            assert row == (number, "w")
+        kept = on(connection, "b", "SELECT count(*) AS kept FROM pg_prepared_statements")[0][1]["kept"]
+        assert 200 <= kept <= 257
+
+
+def test_a_single_read_travels_without_a_transaction(nodes, key_on_b):
+    key = key_on_b
+    with nodes["a"].connect() as connection:
         pid = on(connection, "b", "SELECT pg_backend_pid() AS pid")[0][1]["pid"]
         last = "SELECT query FROM pg_stat_activity WHERE pid = %s"
         connection.execute("SELECT * FROM sharded WHERE team_id = %s", [key])
