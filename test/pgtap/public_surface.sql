@@ -1,0 +1,61 @@
+-- The public surface, object by object: signature, result, volatility, parallel mark, and whether anybody may use it.
+-- A change here is a change that users see.
+BEGIN;
+SELECT plan(3);
+
+CREATE TEMPORARY TABLE promised_function (signature text, result text, volatility text, parallel text, open boolean);
+INSERT INTO promised_function VALUES
+    ('add_node(name text, conninfo text, region text)', 'void', 'volatile', 'unsafe', false),
+    ('bucket_of("table" regclass, key "any")', 'integer', 'stable', 'safe', true),
+    ('bucket_of("table" regclass, key text)', 'integer', 'stable', 'safe', true),
+    ('create_cluster(name text, conninfo text, region text)', 'void', 'volatile', 'unsafe', false),
+    ('disable_node(name text)', 'void', 'volatile', 'unsafe', false),
+    ('distribute_table("table" regclass, key name, method text, buckets integer, colocate_with regclass, sequences text)', 'void', 'volatile', 'unsafe', false),
+    ('enable_node(name text, conninfo text)', 'void', 'volatile', 'unsafe', false),
+    ('node_of("table" regclass, key "any")', 'text', 'stable', 'safe', true),
+    ('node_of("table" regclass, key text)', 'text', 'stable', 'safe', true),
+    ('place_values("table" regclass, "values" text[], node text)', 'void', 'volatile', 'unsafe', false),
+    ('remove_node(name text)', 'void', 'volatile', 'unsafe', false),
+    ('route("table" regclass, key "any", OUT node text, OUT bucket integer, OUT host text, OUT port text, OUT dbname text, OUT epoch bigint)', 'record', 'stable', 'safe', true),
+    ('route("table" regclass, key text, OUT node text, OUT bucket integer, OUT host text, OUT port text, OUT dbname text, OUT epoch bigint)', 'record', 'stable', 'safe', true),
+    ('run_on_all_nodes(sql text, OUT node text, OUT result jsonb, OUT affected bigint)', 'SETOF record', 'volatile', 'unsafe', true),
+    ('run_on_key("table" regclass, key "any", sql text, OUT node text, OUT result jsonb, OUT affected bigint)', 'SETOF record', 'volatile', 'unsafe', true),
+    ('run_on_key("table" regclass, key text, sql text, OUT node text, OUT result jsonb, OUT affected bigint)', 'SETOF record', 'volatile', 'unsafe', true),
+    ('run_on_node(INOUT node text, sql text, OUT result jsonb, OUT affected bigint)', 'SETOF record', 'volatile', 'unsafe', true),
+    ('settle_transactions(OUT gid text, OUT node text, OUT action text)', 'SETOF record', 'volatile', 'unsafe', false),
+    ('text_form(value anyelement)', 'text', 'stable', 'safe', true),
+    ('undistribute_table("table" regclass)', 'void', 'volatile', 'unsafe', false);
+SELECT set_eq($$
+    SELECT p.proname || '(' || pg_get_function_identity_arguments(p.oid) || ')' AS signature, pg_get_function_result(p.oid) AS result,
+           CASE p.provolatile WHEN 'i' THEN 'immutable' WHEN 's' THEN 'stable' ELSE 'volatile' END AS volatility,
+           CASE p.proparallel WHEN 's' THEN 'safe' WHEN 'r' THEN 'restricted' ELSE 'unsafe' END AS parallel,
+           EXISTS (SELECT FROM aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) AS a
+                   WHERE a.grantee = 0 AND a.privilege_type = 'EXECUTE') AS open
+    FROM pg_proc AS p WHERE p.pronamespace = 'teamscale'::regnamespace
+    $$, 'TABLE promised_function', 'functions');
+
+CREATE TEMPORARY TABLE promised_view (name text, columns text, open boolean);
+INSERT INTO promised_view VALUES
+    ('bucket', 'table regclass, bucket integer, node text, modulus integer, remainder integer, values text[], leaf text', true),
+    ('in_doubt_transaction', 'gid text, router text, node text, age interval, waits_for text', false),
+    ('node', 'name text, conninfo text, region text, state text, is_local boolean, buckets bigint', true),
+    ('sharded_table', 'table regclass, key name, method text, colocation_group integer, buckets bigint', true);
+SELECT set_eq($$
+    SELECT c.relname::text AS name,
+           (SELECT string_agg(a.attname || ' ' || format_type(a.atttypid, a.atttypmod), ', ' ORDER BY a.attnum)
+            FROM pg_attribute AS a WHERE a.attrelid = c.oid AND a.attnum > 0) AS columns,
+           EXISTS (SELECT FROM aclexplode(c.relacl) AS a WHERE a.grantee = 0 AND a.privilege_type = 'SELECT') AS open
+    FROM pg_class AS c WHERE c.relnamespace = 'teamscale'::regnamespace AND c.relkind IN ('r', 'v', 'm', 'p')
+    $$, 'TABLE promised_view', 'views and their columns');
+
+-- teamscale.wait_point is of the test build alone.
+SELECT set_eq($$
+    SELECT name, context, coalesce(unit, '') AS unit FROM pg_settings WHERE name LIKE 'teamscale.%' AND name <> 'teamscale.wait_point'
+    $$, $$ VALUES
+    ('teamscale.connect_timeout', 'user', 'ms'),
+    ('teamscale.scope', 'user', ''),
+    ('teamscale.settle_interval', 'sighup', 'ms'),
+    ('teamscale.statement_deadline', 'user', 'ms') $$, 'settings');
+
+SELECT * FROM finish();
+ROLLBACK;
