@@ -142,6 +142,11 @@ BEGIN
     EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', name);
     -- Once more, now that nobody else changes it.
     PERFORM teamscale_internal.require_distributable("table", key, sequences);
+    -- First, as the key's type and collation may be among them, which the catalog names on every node.
+    prerequisites := ARRAY(SELECT * FROM teamscale_internal.prerequisite_statements("table"));
+    others := array_remove(teamscale_internal.active_nodes(), (SELECT l.node_id FROM teamscale_internal.local_node AS l));
+    PERFORM teamscale_internal.define_on_nodes(others,
+        'SET LOCAL client_min_messages = warning'::text || prerequisites);
     group_of_table := teamscale_internal.choose_group("table", key, method, buckets, colocate_with);
     SELECT string_agg(o, E'\n') INTO obstacles FROM teamscale_internal.foreign_key_obstacles("table", key, group_of_table) AS o;
     IF obstacles IS NOT NULL THEN
@@ -156,7 +161,6 @@ BEGIN
     -- Everything that describes the table is read before anything changes.
     create_parent := teamscale_internal.create_table_statement("table", format('%s (%I)', method, key));
     definition := teamscale_internal.definition_statements("table");
-    prerequisites := ARRAY(SELECT * FROM teamscale_internal.prerequisite_statements("table"));
     leaf_templates := teamscale_internal.storage_templates("table");
     columns := teamscale_internal.insertable_columns("table");
     sequences_of_table := ARRAY(
@@ -168,15 +172,12 @@ BEGIN
     FOREACH view IN ARRAY teamscale_internal.dependent_views("table") LOOP
         views := views || ARRAY(SELECT * FROM teamscale_internal.view_statements(view));
     END LOOP;
-    others := array_remove(teamscale_internal.active_nodes(), (SELECT l.node_id FROM teamscale_internal.local_node AS l));
     SELECT coalesce(max(t.table_id), 0) + 1 INTO new_id FROM teamscale_internal.sharded_table AS t;
 
     FOR view IN SELECT v FROM unnest(teamscale_internal.dependent_views("table")) WITH ORDINALITY AS u (v, n) ORDER BY n DESC LOOP
         EXECUTE format('DROP VIEW %s', view);
     END LOOP;
     PERFORM teamscale_internal.set_aside(old);
-    PERFORM teamscale_internal.define_on_nodes(others,
-        'SET LOCAL client_min_messages = warning'::text || prerequisites);
     PERFORM teamscale_internal.define_on_nodes(teamscale_internal.active_nodes(), ARRAY[create_parent,
         format('INSERT INTO teamscale_internal.sharded_table (table_id, relation, group_id, leaf_templates) VALUES (%s, %L, %s, %L)',
                new_id, name, group_of_table, leaf_templates),

@@ -49,6 +49,17 @@ $$;
 COMMENT ON FUNCTION teamscale_internal.create_type_statement(oid) IS
     'What makes an enum, composite, domain or range type; null for types that something else makes.';
 
+CREATE FUNCTION teamscale_internal.create_collation_statement("collation" oid) RETURNS text
+    LANGUAGE sql STABLE STRICT SET search_path = pg_catalog, pg_temp AS $$
+    SELECT format('CREATE COLLATION %s (%s, DETERMINISTIC = %s)', c.oid::regcollation,
+                  CASE c.collprovider
+                      WHEN 'i' THEN format('PROVIDER = icu, LOCALE = %L', c.colliculocale)
+                      ELSE format('PROVIDER = libc, LC_COLLATE = %L, LC_CTYPE = %L', c.collcollate, c.collctype) END,
+                  c.collisdeterministic::text)
+    FROM pg_collation AS c WHERE c.oid = "collation"
+$$;
+COMMENT ON FUNCTION teamscale_internal.create_collation_statement(oid) IS 'What makes a collation.';
+
 -- Makes an object unless it exists, and refuses one of the same name that is another.
 CREATE FUNCTION teamscale_internal.require_object(name text, existing text, wanted text, statement text) RETURNS void
     LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
@@ -77,6 +88,11 @@ CREATE FUNCTION teamscale_internal.prerequisite_statements("table" regclass) RET
          CROSS JOIN LATERAL (
              SELECT format('CREATE SCHEMA IF NOT EXISTS %I', nspname) AS statement FROM pg_namespace
              WHERE u.class = 'pg_namespace'::regclass AND oid = u.object AND nspname NOT LIKE 'teamscale%'
+             UNION ALL
+             SELECT format('SELECT teamscale_internal.require_object(%L, teamscale_internal.create_collation_statement(to_regcollation(%L)), %L, %L)',
+                           'collation ' || u.object::regcollation, u.object::regcollation, definition, definition)
+             FROM teamscale_internal.create_collation_statement(u.object) AS definition
+             WHERE u.class = 'pg_collation'::regclass AND definition IS NOT NULL
              UNION ALL
              SELECT format('SELECT teamscale_internal.require_object(%L, teamscale_internal.create_type_statement(to_regtype(%L)), %L, %L)',
                            'type ' || u.object::regtype, u.object::regtype, definition, definition)
