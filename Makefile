@@ -4,7 +4,7 @@
 #   make install         install it where PG_CONFIG says (as root where that needs root)
 #   make installcheck    pg_regress against the running server that PGHOST, PGPORT and PGUSER name
 #   make check           set up what is missing, build, run all tests on private servers
-#   make check-long      the same with more random statements and more seeds
+#   make check-long      the same with more random statements
 #   make demo            the main job on real input
 #   make format lint     formatting; clang-tidy
 #   make clean           remove the build directories and stop the private servers in them
@@ -32,7 +32,7 @@ check:
 
 check-long:
 	@scripts/setup check $(BUILD)
-	@TEAMSCALE_LONG=1 scripts/check $(BUILD) $(KINDS)
+	@TEAMSCALE_STATEMENTS=2000 scripts/check $(BUILD) $(KINDS)
 
 demo:
 	@scripts/setup demo $(BUILD)

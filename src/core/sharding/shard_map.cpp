@@ -39,7 +39,7 @@ ShardMap::ShardMap(std::int64_t epoch, NodeId local_node, std::vector<Node> node
   SortById(nodes_);
   SortById(buckets_);
   SortById(tables_);
-  for (const Group& group : groups) groups_[group.id].group = group;
+  for (Group& group : groups) groups_[group.id].group = std::move(group);
 
   for (std::uint32_t i = 0; i < buckets_.size(); ++i) {
     const Bucket& bucket = buckets_[i];
