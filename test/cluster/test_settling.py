@@ -1,5 +1,9 @@
 """What a crash leaves prepared is settled by the maintenance worker, and nothing else is touched."""
 
+import os
+import signal
+import time
+
 import psycopg
 import pytest
 
@@ -159,6 +163,31 @@ def test_an_unreachable_node_is_reported_and_its_records_are_kept(nodes):
     nodes["b"].server.start()
     settled(nodes)
     assert rows(nodes) == [1, 1, 1]
+
+
+def test_a_server_that_is_frozen_is_an_error_in_seconds(nodes):
+    connection = nodes["a"].connect()
+    run = "SELECT * FROM teamscale.run_on_node('b', %s)"
+    connection.execute("SET teamscale.statement_deadline = '500ms'")
+    connection.execute("SET teamscale.connect_timeout = '500ms'")
+    backend = connection.execute(run, ["SELECT pg_backend_pid() AS pid"]).fetchone()[1]["pid"]
+    postmaster = nodes["b"].value(r"SELECT split_part(pg_read_file('postmaster.pid'), E'\n', 1)::int")
+    frozen = [postmaster, backend]
+    try:
+        for pid in frozen:
+            os.kill(pid, signal.SIGSTOP)
+        began = time.monotonic()
+        with pytest.raises(psycopg.OperationalError) as raised:
+            connection.execute(run, ["SELECT 1 AS one"])
+        assert raised.value.sqlstate == "08006"
+        with pytest.raises(psycopg.OperationalError) as raised:
+            connection.execute(run, ["SELECT 1 AS one"])
+        assert raised.value.sqlstate == "08001"
+        assert time.monotonic() - began < 15
+    finally:
+        for pid in frozen:
+            os.kill(pid, signal.SIGCONT)
+    assert connection.execute(run, ["SELECT 1 AS one"]).fetchone()[1] == {"one": 1}
 
 
 def test_a_worker_that_dies_comes_back(nodes):

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "teamscale/postgres/boundary/guard.h"
+#include "teamscale/postgres/cluster/reachability.h"
 #include "teamscale/postgres/cluster/remote.h"
 #include "teamscale/postgres/cluster/remote_error.h"
 
@@ -326,6 +327,7 @@ bool Connection::CancelAndDrain(const std::function<void(const PGresult*)>& obse
     if (!usable()) return false;
     if (!busy()) return true;
     TimestampTz until = After(kCancelTimeout);
+    if (!AnswersConnections(PQsocket(connection_), kCancelTimeout)) return false;
     std::unique_ptr<PGcancel, FreeCancel> cancel(PQgetCancel(connection_));
     std::array<char, 256> message{};
     if (!cancel || !PQcancel(cancel.get(), message.data(), message.size())) return false;
