@@ -311,6 +311,13 @@ def test_a_generic_plan_uses_local_tables_where_the_rows_are_local(both):
     session.execute("DROP TABLE mine")
 
 
+def test_the_oid_of_a_table_stays_on_its_node(both):
+    elsewhere = both.teams_of(1)[0]
+    for sql in ("SELECT tableoid::regclass FROM team WHERE team_id = {}", "DELETE FROM team WHERE team_id = {} AND tableoid = 1"):
+        with pytest.raises(psycopg.errors.FeatureNotSupported, match="tableoid cannot be used"):
+            both.sessions[0].execute(sql.format(elsewhere))
+
+
 def test_cursors_go_both_ways(both):
     for team in (both.teams_of(0)[0], both.teams_of(1)[0]):
         for session in both.sessions + [both.plain]:

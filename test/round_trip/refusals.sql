@@ -36,3 +36,4 @@ DROP RULE also ON kept;
 CREATE FUNCTION look_at_new() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN PERFORM count(*) FROM kept, changed; RETURN NULL; END$$;
 CREATE TRIGGER look AFTER UPDATE ON kept REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION look_at_new();
 UPDATE kept SET v = 'z' WHERE id = 1;
+SELECT tableoid FROM kept WHERE id = 1;

@@ -5,6 +5,7 @@
 #include "teamscale/postgres/sharding/view_folding.h"
 
 extern "C" {
+#include "access/sysattr.h"
 #include "access/transam.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
@@ -149,8 +150,19 @@ bool CheckCommonTable(CommonTableExpr* expression, const TableCheck* check) {
   return TableWalker(expression->ctequery, &inside);
 }
 
+// The OIDs of tables differ from node to node.
+void CheckColumn(const Var* column) {
+  if (column->varattno != TableOidAttributeNumber) return;
+  ereport(ERROR,
+          (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+           errmsg("tableoid cannot be used in a statement that runs on another node"),
+           errdetail("Each node numbers its tables itself."),
+           errhint("Name the table, or ask teamscale.bucket_of() for the bucket of a key.")));
+}
+
 bool TableWalker(Node* node, TableCheck* check) {
   if (!node) return false;
+  if (IsA(node, Var)) CheckColumn(reinterpret_cast<Var*>(node));
   if (IsA(node, CommonTableExpr))
     return CheckCommonTable(reinterpret_cast<CommonTableExpr*>(node), check);
   if (IsA(node, RowExpr) && !check->in_search && IsRowOfJoin(reinterpret_cast<RowExpr*>(node)))
