@@ -13,9 +13,9 @@ from waiting import stopped_at, until
 
 
 @pytest.fixture(scope="module")
-def two_servers():
+def two_servers(_server_names):
     """A cluster with its router on a server of its own, and two nodes on another."""
-    servers = [Server("router").start(), Server("others").start()]
+    servers = [Server(next(_server_names)).start() for _ in range(2)]
     for server in servers:
         server.configure(**{"teamscale.settle_interval": "500ms"})
     databases = [server.create_database() for server in (servers[0], servers[1], servers[1])]
