@@ -3,17 +3,18 @@
 #include "teamscale/postgres/cluster/boot.h"
 #include "teamscale/postgres/cluster/catalog.h"
 #include "teamscale/postgres/cluster/connection.h"
-#include "teamscale/postgres/cluster/maintenance.h"
 #include "teamscale/postgres/cluster/map.h"
 #include "teamscale/postgres/cluster/node_secret.h"
 #include "teamscale/postgres/cluster/node_session.h"
 #include "teamscale/postgres/cluster/node_state.h"
 #include "teamscale/postgres/cluster/remote_transaction.h"
+#include "teamscale/postgres/cluster/settling_task.h"
 #include "teamscale/postgres/sharding/ddl_guard.h"
 #include "teamscale/postgres/sharding/executor.h"
 #include "teamscale/postgres/sharding/key_router.h"
 #include "teamscale/postgres/sharding/split_insert.h"
 #include "teamscale/postgres/sharding/utility_hook.h"
+#include "teamscale/postgres/worker/maintenance.h"
 
 extern "C" {
 PG_MODULE_MAGIC;
@@ -23,6 +24,7 @@ PGDLLEXPORT void _PG_init(void);
 void _PG_init(void) {
   teamscale::InitWaitPoints();
   teamscale::InitBoot();
+  teamscale::InitMaintenance();
   teamscale::InitCatalog();
   teamscale::InitShardMap();
   teamscale::InitNodeSecret();
@@ -30,7 +32,7 @@ void _PG_init(void) {
   teamscale::InitNodeState();
   teamscale::InitConnection();
   teamscale::InitRemoteTransaction();
-  teamscale::InitMaintenance();
+  teamscale::InitSettlingTask();
   teamscale::InitKeyRouter();
   teamscale::InitExecutor();
   teamscale::InitDdlGuard();

@@ -19,11 +19,11 @@
 #include "teamscale/postgres/boundary/wait_point.h"
 #include "teamscale/postgres/cluster/boot.h"
 #include "teamscale/postgres/cluster/commit_record.h"
-#include "teamscale/postgres/cluster/maintenance.h"
 #include "teamscale/postgres/cluster/map.h"
 #include "teamscale/postgres/cluster/node_session.h"
 #include "teamscale/postgres/cluster/node_state.h"
 #include "teamscale/postgres/cluster/settling.h"
+#include "teamscale/postgres/cluster/settling_task.h"
 
 extern "C" {
 #include "access/transam.h"

@@ -1,10 +1,10 @@
 // Plain dialect.
-#include "teamscale/postgres/cluster/database_commands.h"
+#include "teamscale/postgres/worker/database_commands.h"
 
 #include <string_view>
 
 #include "teamscale/postgres/boundary/server.h"
-#include "teamscale/postgres/cluster/maintenance_slots.h"
+#include "teamscale/postgres/worker/maintenance_slots.h"
 
 extern "C" {
 #include "access/xact.h"

@@ -1,9 +1,9 @@
 // The launcher: keeps a maintenance worker in each database that has the extension. Whether one has
 // it cannot be seen from outside, so a worker is started in each once, and again after something
 // may have changed; it leaves at once where there is nothing to do. Plain dialect.
-#include "teamscale/postgres/cluster/launcher.h"
+#include "teamscale/postgres/worker/launcher.h"
 
-#include "teamscale/postgres/cluster/maintenance_slots.h"
+#include "teamscale/postgres/worker/maintenance_slots.h"
 
 extern "C" {
 #include "access/heapam.h"

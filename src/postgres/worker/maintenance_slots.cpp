@@ -1,4 +1,4 @@
-#include "teamscale/postgres/cluster/maintenance_slots.h"
+#include "teamscale/postgres/worker/maintenance_slots.h"
 
 #include <csignal>
 
@@ -28,7 +28,7 @@ struct Slot {
   Oid database;  // hash key
   pid_t worker;  // 0: none
   Latch* latch;
-  bool settling_requested;
+  std::uint32_t requests;               // a bit for each task
   std::uint64_t lacks_extension_since;  // a value of extension_changes; 0: not known to lack it
   TimestampTz evicted_until;
 };
@@ -178,20 +178,29 @@ void ReportNoExtension(std::uint64_t changes) {
   LWLockRelease(lock);
 }
 
-bool TakeSettlingRequest() {
-  LWLockAcquire(lock, LW_EXCLUSIVE);
+bool AnyRequest() {
+  LWLockAcquire(lock, LW_SHARED);
   Slot* slot = FindSlot(entered);
-  bool requested = slot && slot->settling_requested;
-  if (slot) slot->settling_requested = false;
+  bool requested = slot && slot->requests != 0;
   LWLockRelease(lock);
   return requested;
 }
 
-void RequestSettlingIn(Oid database) {
+bool TakeRequest(MaintenanceTaskId task) {
+  std::uint32_t bit = 1U << task;
+  LWLockAcquire(lock, LW_EXCLUSIVE);
+  Slot* slot = FindSlot(entered);
+  bool requested = slot && (slot->requests & bit) != 0;
+  if (slot) slot->requests &= ~bit;
+  LWLockRelease(lock);
+  return requested;
+}
+
+void RequestIn(Oid database, MaintenanceTaskId task) {
   if (!slots) return;
   LWLockAcquire(lock, LW_EXCLUSIVE);
   if (Slot* slot = FindSlot(database)) {
-    slot->settling_requested = true;
+    slot->requests |= 1U << task;
     if (slot->latch) SetLatch(slot->latch);
   }
   LWLockRelease(lock);

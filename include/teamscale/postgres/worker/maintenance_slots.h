@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "teamscale/postgres/boundary/server.h"
+#include "teamscale/postgres/worker/maintenance.h"
 
 namespace teamscale {
 
@@ -35,13 +36,14 @@ bool EnterDatabase(Oid database);
 // The worker found no extension when ExtensionChanges() was this; the launcher starts none again
 // until it has grown.
 void ReportNoExtension(std::uint64_t changes);
-// Whether a round was asked for since the last call.
-bool TakeSettlingRequest();
+// Whether any task was asked for, and whether this one was since the last call.
+bool AnyRequest();
+bool TakeRequest(MaintenanceTaskId task);
 
 // --- Any backend's side
 
-// Makes the database's worker do a round now. Never raises; callable while a transaction ends.
-void RequestSettlingIn(Oid database);
+// Makes the database's worker run a task now. Never raises; callable while a transaction ends.
+void RequestIn(Oid database, MaintenanceTaskId task);
 // Tells the launcher that a database was made or has got the extension.
 void NoteExtensionChange();
 // Keeps workers out of a database for some seconds and waits until the present one has left:

@@ -1,0 +1,21 @@
+// A transaction of a background worker's own around a call that needs one.
+#pragma once
+
+#include "teamscale/postgres/boundary/server.h"
+
+extern "C" {
+#include "access/xact.h"
+}
+
+namespace teamscale {
+
+// Plain dialect: an error leaves the transaction open for whoever handles the error.
+template <typename F>
+void InTransaction(F&& body) {
+  SetCurrentStatementStartTimestamp();
+  StartTransactionCommand();
+  body();
+  CommitTransactionCommand();
+}
+
+}  // namespace teamscale
