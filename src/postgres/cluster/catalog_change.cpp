@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "teamscale/postgres/boundary/extension_owner.h"
 #include "teamscale/postgres/boundary/guard.h"
 #include "teamscale/postgres/boundary/sql_function.h"
 #include "teamscale/postgres/cluster/map.h"
@@ -10,16 +11,10 @@
 #include "teamscale/postgres/cluster/remote.h"
 
 extern "C" {
-#include "access/htup_details.h"
-#include "catalog/namespace.h"
-#include "catalog/pg_namespace.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
-#include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
-#include "utils/guc.h"
-#include "utils/syscache.h"
 }
 
 namespace teamscale {
@@ -28,15 +23,6 @@ namespace {
 
 constexpr char kRaiseEpoch[] =
     "UPDATE teamscale_internal.cluster SET epoch = epoch + 1 RETURNING epoch";
-
-Oid ExtensionOwner() {
-  Oid schema = get_namespace_oid("teamscale_internal", false);
-  HeapTuple tuple = SearchSysCache1(NAMESPACEOID, ObjectIdGetDatum(schema));
-  if (!HeapTupleIsValid(tuple)) elog(ERROR, "cache lookup failed for schema %u", schema);
-  Oid owner = reinterpret_cast<Form_pg_namespace>(GETSTRUCT(tuple))->nspowner;
-  ReleaseSysCache(tuple);
-  return owner;
-}
 
 // This node's epoch, raised by one. Plain dialect.
 int64 RaiseLocalEpoch() {
@@ -83,26 +69,6 @@ class EpochSink : public RowSink {
 };
 
 }  // namespace
-
-int ExecuteAsExtensionOwner(const char* sql, int count, Oid* types, Datum* values,
-                            const char* nulls) {
-  Oid user;
-  int context;
-  GetUserIdAndSecContext(&user, &context);
-  SetUserIdAndSecContext(ExtensionOwner(), context | SECURITY_LOCAL_USERID_CHANGE);
-  // The caller's path could lead to operators and functions of the caller's own.
-  int settings = NewGUCNestLevel();
-  set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION,
-                    GUC_ACTION_SAVE, true, 0, false);
-  // An error needs no repair here: the abort of the (sub)transaction restores user and path.
-  int status = SPI_execute_with_args(sql, count, types, values, nulls, false, 0);
-  AtEOXact_GUC(true, settings);
-  SetUserIdAndSecContext(user, context);
-  if (status < 0)
-    ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR),
-                    errmsg("could not change the catalog: %s", SPI_result_code_string(status))));
-  return status;
-}
 
 std::vector<core::NodeId> ActiveNodes() {
   std::vector<core::NodeId> nodes;

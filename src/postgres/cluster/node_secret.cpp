@@ -2,9 +2,9 @@
 
 #include <cstring>
 
+#include "teamscale/postgres/boundary/extension_owner.h"
 #include "teamscale/postgres/boundary/sql_function.h"
 #include "teamscale/postgres/cluster/catalog.h"
-#include "teamscale/postgres/cluster/catalog_change.h"
 
 extern "C" {
 #include "access/genam.h"

@@ -1,6 +1,6 @@
 #include "teamscale/postgres/sharding/bucket_schema.h"
 
-#include "teamscale/postgres/cluster/catalog_change.h"
+#include "teamscale/postgres/boundary/extension_owner.h"
 #include "teamscale/postgres/cluster/map.h"
 
 extern "C" {

@@ -1,7 +1,7 @@
 #include "teamscale/postgres/sharding/forget_table.h"
 
+#include "teamscale/postgres/boundary/extension_owner.h"
 #include "teamscale/postgres/boundary/sql_function.h"
-#include "teamscale/postgres/cluster/catalog_change.h"
 #include "teamscale/postgres/cluster/map.h"
 #include "teamscale/postgres/cluster/node_session.h"
 

@@ -1,5 +1,6 @@
 // The leaves of sharded tables, and changes of their definition that are teamscale's own.
 
+#include "teamscale/postgres/boundary/extension_owner.h"
 #include "teamscale/postgres/boundary/guard.h"
 #include "teamscale/postgres/boundary/sql_function.h"
 #include "teamscale/postgres/cluster/catalog_change.h"

@@ -25,9 +25,4 @@ std::vector<core::NodeId> ActiveNodes();
 // the transaction's connections, all at once, and this one by SPI. Guarded dialect.
 void ExecuteOnAllOf(std::span<const core::NodeId> nodes, const std::string& sql);
 
-// Runs fixed SQL of ours as the extension's owner, with parameters, for a caller who was checked
-// before. Plain dialect. Gives what SPI_execute_with_args gives; the result stays in SPI.
-int ExecuteAsExtensionOwner(const char* sql, int count, Oid* types, Datum* values,
-                            const char* nulls);
-
 }  // namespace teamscale
