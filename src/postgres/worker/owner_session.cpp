@@ -1,0 +1,164 @@
+// The worker's side, and how jobs are registered. Plain dialect.
+//
+// What a worker is told is in its registration: whom to be, which job, its argument, and, when a
+// backend waits for it, the shared memory segment that holds the queue back to that backend.
+#include "teamscale/postgres/worker/owner_session.h"
+
+#include "teamscale/postgres/worker/owner_session_start.h"
+
+extern "C" {
+#include "access/htup_details.h"
+#include "access/xact.h"
+#include "catalog/pg_authid.h"
+#include "libpq/pqformat.h"
+#include "libpq/pqmq.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "postmaster/interrupt.h"
+#include "storage/dsm.h"
+#include "storage/proc.h"
+#include "storage/shm_mq.h"
+#include "tcop/tcopprot.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+#include "utils/resowner.h"
+#include "utils/snapmgr.h"
+#include "utils/syscache.h"
+}
+
+namespace teamscale {
+
+namespace {
+
+constexpr int kMaxJobs = 8;
+struct RegisteredJob {
+  const char* name;
+  OwnerJob run;
+};
+RegisteredJob jobs[kMaxJobs];
+int job_count = 0;
+
+// The owner of the session that this process is; restricted: the session is the bootstrap
+// superuser's.
+Oid session_owner = InvalidOid;
+bool restricted = false;
+
+bool MayLogIn(Oid role) {
+  HeapTuple tuple = SearchSysCache1(AUTHOID, ObjectIdGetDatum(role));
+  if (!HeapTupleIsValid(tuple))
+    ereport(FATAL, (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("role %u does not exist", role)));
+  bool may = reinterpret_cast<Form_pg_authid>(GETSTRUCT(tuple))->rolcanlogin;
+  ReleaseSysCache(tuple);
+  return may;
+}
+
+// Messages go to the backend that waits, through its queue.
+void RedirectMessages(dsm_handle handle) {
+  CurrentResourceOwner = ResourceOwnerCreate(nullptr, "teamscale owner session");
+  dsm_segment* segment = dsm_attach(handle);
+  if (!segment)
+    ereport(FATAL, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                    errmsg("the backend that waited for this session has gone")));
+  dsm_pin_mapping(segment);
+  auto* queue = static_cast<shm_mq*>(dsm_segment_address(segment));
+  shm_mq_set_sender(queue, MyProc);
+  MemoryContext previous = MemoryContextSwitchTo(TopMemoryContext);
+  pq_redirect_to_shm_mq(segment, shm_mq_attach(queue, segment, nullptr));
+  MemoryContextSwitchTo(previous);
+}
+
+// The owner's own settings (ALTER ROLE ... SET) must not change what our statements mean or how
+// long they may take.
+void FixSettings() {
+  static constexpr const char* kSettings[][2] = {
+      {"search_path", "pg_catalog, pg_temp"},
+      {"DateStyle", "ISO, YMD"},
+      {"IntervalStyle", "postgres"},
+      {"TimeZone", "UTC"},
+      {"statement_timeout", "0"},
+      {"idle_in_transaction_session_timeout", "0"},
+      {"default_tablespace", ""},
+      {"default_transaction_isolation", "read committed"},
+      {"default_transaction_read_only", "off"}};
+  for (const auto& [name, value] : kSettings)
+    SetConfigOption(name, value, PGC_USERSET, PGC_S_OVERRIDE);
+}
+
+void OpenSessionOf(const OwnerSessionStart& start) {
+  // Whether the role may log in is known only from within a session, which cannot change its role
+  // any more; so the starting backend found it out.
+  restricted = start.restricted;
+  session_owner = start.owner;
+  BackgroundWorkerInitializeConnectionByOid(start.database, restricted ? InvalidOid : start.owner,
+                                            0);
+  FixSettings();
+}
+
+void ReportEnd() {
+  StringInfoData message;
+  pq_beginmessage(&message, 'X');
+  pq_endmessage(&message);
+}
+
+}  // namespace
+
+void RegisterOwnerJob(const char* name, OwnerJob job) {
+  if (job_count == kMaxJobs) elog(ERROR, "too many owner jobs");
+  jobs[job_count++] = {name, job};
+}
+
+OwnerSessionStart DescribeOwnerSession(Oid owner, const char* name, const char* argument) {
+  OwnerSessionStart start{};
+  start.database = MyDatabaseId;
+  start.owner = owner;
+  start.restricted = !MayLogIn(owner);
+  start.job = -1;
+  for (int i = 0; i < job_count; ++i)
+    if (strcmp(jobs[i].name, name) == 0) start.job = i;
+  if (start.job < 0 || strlen(argument) >= sizeof(start.argument))
+    elog(ERROR, "no such owner job: %s(%s)", name, argument);
+  strlcpy(start.argument, argument, sizeof(start.argument));
+  return start;
+}
+
+void BeginOwnerTransaction() {
+  SetCurrentStatementStartTimestamp();
+  StartTransactionCommand();
+  if (restricted)
+    SetUserIdAndSecContext(session_owner,
+                           SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
+  PushActiveSnapshot(GetTransactionSnapshot());
+}
+
+void CommitOwnerTransaction() {
+  if (ActiveSnapshotSet()) PopActiveSnapshot();
+  // Deferred constraints are checked within, as the owner still.
+  CommitTransactionCommand();
+  if (restricted) SetUserIdAndSecContext(BOOTSTRAP_SUPERUSERID, 0);
+}
+
+void AbortOwnerTransaction() { AbortCurrentTransaction(); }
+
+}  // namespace teamscale
+
+extern "C" {
+PGDLLEXPORT void teamscale_owner_session_main(Datum argument);
+}
+
+void teamscale_owner_session_main(Datum) {
+  using namespace teamscale;
+  OwnerSessionStart start;
+  memcpy(&start, MyBgworkerEntry->bgw_extra, sizeof(start));
+  pqsignal(SIGHUP, SignalHandlerForConfigReload);
+  pqsignal(SIGTERM, die);
+  BackgroundWorkerUnblockSignals();
+  if (start.queue != DSM_HANDLE_INVALID) RedirectMessages(start.queue);
+  OpenSessionOf(start);
+  pgstat_report_activity(STATE_RUNNING, jobs[start.job].name);
+  MemoryContext scratch =
+      AllocSetContextCreate(TopMemoryContext, "teamscale owner session", ALLOCSET_DEFAULT_SIZES);
+  MemoryContextSwitchTo(scratch);
+  jobs[start.job].run(start.argument);
+  pgstat_report_stat(true);
+  if (start.queue != DSM_HANDLE_INVALID) ReportEnd();
+}
