@@ -213,3 +213,26 @@ def test_bad_input(sharded):
         assert error(connection, sql, parameters).sqlstate == state, sql
     assert connection.execute("SELECT * FROM teamscale.run_on_node('b', '')").fetchall() in ([], [("b", None, 0)], [("b", None, None)])
     assert connection.execute("SELECT * FROM teamscale.run_on_node('b', NULL)").fetchall() == []
+
+
+def test_what_routers_call_on_other_nodes_is_closed_to_what_users_send_through_them(sharded):
+    make_role(sharded, "clerk")
+    sharded["a"].execute("SELECT teamscale.run_on_all_nodes('GRANT SELECT ON assignment TO clerk')")
+    epochs = [node.value("SELECT epoch FROM teamscale_internal.cluster") for node in sharded.nodes]
+    calls = [
+        "SELECT teamscale_internal.raise_epoch()",
+        "SELECT teamscale_internal.lock_definitions()",
+        "SELECT teamscale_internal.forget_sharded_table('assignment')",
+        "SELECT * FROM teamscale_internal.execute_here('DROP TABLE assignment', true)",
+    ]
+    for user in ["clerk", "postgres"]:
+        connection = sharded["a"].connect(user=user)
+        for call in calls:
+            for sql in [call, f"DO $$ BEGIN PERFORM * FROM ({call}) AS c; END $$"]:
+                for node in "ab":
+                    assert error(connection, "SELECT teamscale.run_on_node(%s, %s)", [node, sql]).sqlstate == "42501", sql
+        for team in range(1, 6):  # some on another node
+            routed = f"SELECT ({calls[0].removesuffix(';')}) FROM assignment WHERE team_id = {team}"
+            assert error(connection, routed).sqlstate == "42501"
+    assert [node.value("SELECT epoch FROM teamscale_internal.cluster") for node in sharded.nodes] == epochs
+    assert len(all_rows(sharded, "SELECT * FROM assignment")) == 40

@@ -21,6 +21,7 @@ namespace teamscale {
 
 namespace {
 
+constexpr char kRaiseEpochThere[] = "SELECT teamscale_internal.raise_epoch()";
 constexpr char kRaiseEpoch[] =
     "UPDATE teamscale_internal.cluster SET epoch = epoch + 1 RETURNING epoch";
 
@@ -88,7 +89,7 @@ std::int64_t BeginCatalogChange() {
       raised = CallPostgres([] { return RaiseLocalEpoch(); });
     } else {
       EpochSink sink;
-      ExecuteOnNode(node, {.sql = "SELECT teamscale_internal.raise_epoch()"}, &sink);
+      ExecuteOnNode(node, {.sql = kRaiseEpochThere}, &sink);
       raised = sink.epoch();
     }
     if (epoch != 0 && raised != epoch)
@@ -123,9 +124,7 @@ TEAMSCALE_SQL_FUNCTION(teamscale_begin_catalog_change) {
 
 // The remote half of BeginCatalogChange: any user's connection calls it, so it must be a node's.
 TEAMSCALE_SQL_FUNCTION(teamscale_raise_epoch) {
-  if (!teamscale::InNodeSession())
-    ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-                    errmsg("only a node's connection may raise the epoch")));
+  teamscale::RequireRouterStatement(teamscale::kRaiseEpochThere);
   PG_RETURN_INT64(teamscale::RaiseLocalEpoch());
 }
 

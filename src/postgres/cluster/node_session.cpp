@@ -9,6 +9,7 @@
 extern "C" {
 #include "access/xact.h"
 #include "miscadmin.h"
+#include "tcop/tcopprot.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/plancache.h"
@@ -69,6 +70,17 @@ Scope CurrentScope() {
 }
 
 bool InRouterStatement() { return session.proved && nesting == 0; }
+
+void RequireRouterStatement(const char* statement) {
+  if (session.proved && nesting == 1 && debug_query_string &&
+      strcmp(debug_query_string, statement) == 0)
+    return;
+  ereport(ERROR,
+          (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+           errmsg("only teamscale itself calls this function on another node"),
+           errdetail("The statement is not \"%s\" on a connection that has proved to be a node's.",
+                     statement)));
+}
 
 LocalStatement EnterLocalStatement(bool definitions) {
   return std::exchange(local_statement, LocalStatement{nesting, definitions});

@@ -221,10 +221,7 @@ void RunStatementHere(const char* sql, bool definitions, const char* node, Tuple
 
 TEAMSCALE_SQL_FUNCTION(teamscale_execute_here) {
   using namespace teamscale;
-  if (!InNodeSession())
-    ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-                    errmsg("only a node's connection may call this function"),
-                    errhint("Use teamscale.run_on_node().")));
+  RequireRouterStatement(kExecuteHere);
   InitMaterializedSRF(fcinfo, 0);
   auto* result = reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo);
   RunStatementHere(text_to_cstring(PG_GETARG_TEXT_PP(0)), PG_GETARG_BOOL(1), nullptr,

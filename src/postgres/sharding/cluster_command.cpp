@@ -65,8 +65,12 @@ void RequireOwnersActive(List* relations) {
   }
 }
 
-void ExecuteOnOtherNodes(const char* sql) {
-  EnterFromPostgres([&] { ExecuteOnNodes(OtherActiveNodes(), {.sql = sql}); });
+void ExecuteOnOtherNodes(const char* sql, const char* parameter) {
+  EnterFromPostgres([&] {
+    RemoteStatement statement{.sql = sql};
+    if (parameter) statement.parameters.push_back({.value = parameter});
+    ExecuteOnNodes(OtherActiveNodes(), statement);
+  });
 }
 
 void LockOnNode(core::NodeId node, const char* sql) {

@@ -21,6 +21,7 @@ namespace teamscale {
 
 namespace {
 
+constexpr char kLockThere[] = "SELECT teamscale_internal.lock_definitions()";
 constexpr char kDigests[] =
     "SELECT table_name, aspect, digest FROM teamscale_internal.definition_digest()";
 
@@ -90,7 +91,7 @@ void LockDefinitions() {
     if (first == CallPostgres([] { return CurrentShardMap(); })->local_node())
       CallPostgres([] { LockDefinitionsHere(); });
     else
-      ExecuteOnNode(first, {.sql = "SELECT teamscale_internal.lock_definitions()"});
+      ExecuteOnNode(first, {.sql = kLockThere});
   });
 }
 
@@ -111,9 +112,7 @@ void CheckSameDefinitions() {
 
 TEAMSCALE_SQL_FUNCTION(teamscale_lock_definitions) {
   using namespace teamscale;
-  if (!InNodeSession())
-    ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-                    errmsg("only a node's connection may call this function")));
+  RequireRouterStatement(kLockThere);
   LockDefinitionsHere();
   PG_RETURN_VOID();
 }

@@ -46,9 +46,7 @@ char* DropCommand(const DropStmt* statement, List* relations) {
 void ForgetEverywhere(List* relations) {
   ListCell* cell;
   foreach (cell, relations) {
-    char* name = QualifiedName(lfirst_oid(cell));
-    ExecuteOnOtherNodes(
-        psprintf("SELECT teamscale_internal.forget_sharded_table(%s)", quote_literal_cstr(name)));
+    ForgetTableOnOtherNodes(lfirst_oid(cell));
     ForgetTable(lfirst_oid(cell));
   }
 }

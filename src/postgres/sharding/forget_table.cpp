@@ -4,6 +4,7 @@
 #include "teamscale/postgres/boundary/sql_function.h"
 #include "teamscale/postgres/cluster/map.h"
 #include "teamscale/postgres/cluster/node_session.h"
+#include "teamscale/postgres/sharding/cluster_command.h"
 
 extern "C" {
 #include "catalog/pg_type.h"
@@ -17,6 +18,7 @@ namespace teamscale {
 
 namespace {
 
+constexpr char kForgetThere[] = "SELECT teamscale_internal.forget_sharded_table($1)";
 constexpr const char* kForget[] = {
     "DELETE FROM teamscale_internal.sharded_table WHERE relation = $1",
     "DELETE FROM teamscale_internal.placement AS p USING teamscale_internal.bucket AS b "
@@ -45,15 +47,16 @@ void ForgetTable(Oid relation) {
   SPI_finish();
 }
 
+void ForgetTableOnOtherNodes(Oid relation) {
+  ExecuteOnOtherNodes(kForgetThere, QualifiedName(relation));
+}
+
 }  // namespace teamscale
 
 TEAMSCALE_SQL_FUNCTION(teamscale_forget_sharded_table) {
   using namespace teamscale;
   Oid relation = PG_GETARG_OID(0);
-  if (!InNodeSession())
-    ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-                    errmsg("only a node's connection may take a table out of the catalog"),
-                    errhint("Use DROP TABLE or teamscale.undistribute_table().")));
+  RequireRouterStatement(kForgetThere);
   if (!MayDropTable(relation))
     aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, get_rel_name(relation));
   ForgetTable(relation);

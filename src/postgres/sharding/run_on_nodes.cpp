@@ -25,9 +25,6 @@ namespace teamscale {
 
 namespace {
 
-constexpr char kExecuteHere[] =
-    "SELECT result, affected FROM teamscale_internal.execute_here($1, $2)";
-
 struct Output {
   TupleDesc descriptor;
   Tuplestorestate* store;

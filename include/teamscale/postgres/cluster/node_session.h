@@ -30,6 +30,11 @@ void LeaveNestedExecution(int level);
 // How many such brackets are open: 1 while the client's own statement is executed.
 int ExecutionNesting();
 
+// For functions that only a router calls, by one fixed statement: raises 42501 unless that
+// statement is the one that this session was sent. What users send through a node, by a routed
+// statement or by run_on_node(), reaches node sessions too. Plain dialect.
+void RequireRouterStatement(const char* statement);
+
 // Whether the statement at hand is the one that a router sent, not one that runs nested within it.
 bool InRouterStatement();
 

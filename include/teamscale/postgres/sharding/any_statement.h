@@ -12,6 +12,11 @@ extern "C" {
 
 namespace teamscale {
 
+// How a router has a statement run on another node: its text, and whether it may change sharded
+// tables.
+inline constexpr char kExecuteHere[] =
+    "SELECT result, affected FROM teamscale_internal.execute_here($1, $2)";
+
 struct AnyStatement {
   const char* refuses_block;  // the command that refuses a transaction block, or null
   bool concurrently;          // which waits for all snapshots of the database

@@ -23,8 +23,9 @@ List* ShardedTablesNamed(List* range_vars);
 // the others drop.
 void RequireOwnersActive(List* relations);
 
-// On all active nodes but this one, at once, within the transaction.
-void ExecuteOnOtherNodes(const char* sql);
+// On all active nodes but this one, at once, within the transaction. parameter: $1 of the statement
+// in text form, or null when it has none.
+void ExecuteOnOtherNodes(const char* sql, const char* parameter = nullptr);
 
 // A command that only locks, on one node that is not this one, within the transaction.
 void LockOnNode(core::NodeId node, const char* sql);

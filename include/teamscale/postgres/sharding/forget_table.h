@@ -11,5 +11,7 @@ bool MayDropTable(Oid relation);
 // Within a catalog change (catalog_change.h), for a caller who may drop the table. The colocation
 // group and its buckets go with its last table.
 void ForgetTable(Oid relation);
+// The same on all other active nodes, by the table's name there.
+void ForgetTableOnOtherNodes(Oid relation);
 
 }  // namespace teamscale
