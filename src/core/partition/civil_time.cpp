@@ -56,11 +56,11 @@ IsoWeek IsoWeekOfDays(std::int64_t days) {
 
 std::int64_t MonthOf(Point civil) {
   CivilDate date = DateOfDays(FloorDivide(civil, kDay));
-  return (date.year - 1) * kMonthsOfYear + date.month - 1;
+  return date.year * kMonthsOfYear + date.month - 1;
 }
 
 Point StartOfMonth(std::int64_t month) {
-  return kDay * DaysOf({.year = FloorDivide(month, kMonthsOfYear) + 1,
+  return kDay * DaysOf({.year = FloorDivide(month, kMonthsOfYear),
                         .month = static_cast<int>(FloorModulo(month, kMonthsOfYear)) + 1,
                         .day = 1});
 }

@@ -46,7 +46,7 @@ std::int64_t DaysOf(const CivilDate& date);
 CivilDate DateOfDays(std::int64_t days);
 IsoWeek IsoWeekOfDays(std::int64_t days);
 
-// Months since January of year 1, and the civil time at which such a month begins.
+// Months since January of year 0, and the civil time at which such a month begins.
 std::int64_t MonthOf(Point civil);
 Point StartOfMonth(std::int64_t month);
 

@@ -8,7 +8,8 @@
 //                     first ^ segment ends, the second begins at 2024-04-24: a Wednesday
 //
 // The grid does not depend on when the policy was made:
-//   months          from January of year 1, so that quarters, years and decades are the calendar's
+//   months          from January of year 0, so that quarters and years are the calendar's, and
+//                   decades those of date_trunc(): 2020 to 2029
 //   days            from Monday 2000-01-03 when whole weeks, else from 2000-01-01
 //   microseconds    of elapsed time from 2000-01-01 00:00 in the zone, as date_bin() counts
 //   numbers         multiples, from 0
