@@ -9,6 +9,7 @@
 #include "teamscale/postgres/cluster/node_state.h"
 #include "teamscale/postgres/cluster/remote_transaction.h"
 #include "teamscale/postgres/cluster/settling_task.h"
+#include "teamscale/postgres/partition/lock_attempts.h"
 #include "teamscale/postgres/sharding/ddl_guard.h"
 #include "teamscale/postgres/sharding/executor.h"
 #include "teamscale/postgres/sharding/key_router.h"
@@ -33,6 +34,7 @@ void _PG_init(void) {
   teamscale::InitConnection();
   teamscale::InitRemoteTransaction();
   teamscale::InitSettlingTask();
+  teamscale::InitLockAttempts();
   teamscale::InitKeyRouter();
   teamscale::InitExecutor();
   teamscale::InitDdlGuard();

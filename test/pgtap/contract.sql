@@ -38,6 +38,7 @@ SELECT is_empty($$
 CREATE TEMPORARY TABLE open_function (name text);
 INSERT INTO open_function VALUES
     ('teamscale.bucket_of'), ('teamscale.node_of'), ('teamscale.route'), ('teamscale.text_form'),
+    ('teamscale.partition_range'),
     ('teamscale.run_on_key'), ('teamscale.run_on_node'), ('teamscale.run_on_all_nodes'),
     ('teamscale_internal.definition_digest'),
     ('teamscale_internal.execute_here'),

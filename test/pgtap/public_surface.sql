@@ -14,6 +14,7 @@ INSERT INTO promised_function VALUES
     ('enable_node(name text, conninfo text)', 'void', 'volatile', 'unsafe', false),
     ('node_of("table" regclass, key "any")', 'text', 'stable', 'safe', true),
     ('node_of("table" regclass, key text)', 'text', 'stable', 'safe', true),
+    ('partition_range(every interval, at timestamp with time zone, time_zone text)', 'tstzrange', 'stable', 'safe', true),
     ('place_values("table" regclass, "values" text[], node text)', 'void', 'volatile', 'unsafe', false),
     ('remove_node(name text)', 'void', 'volatile', 'unsafe', false),
     ('route("table" regclass, key "any", OUT node text, OUT bucket integer, OUT host text, OUT port text, OUT dbname text, OUT epoch bigint)', 'record', 'stable', 'safe', true),
@@ -54,6 +55,8 @@ SELECT set_eq($$
     $$, $$ VALUES
     ('teamscale.connect_timeout', 'user', 'ms'),
     ('teamscale.scope', 'user', ''),
+    ('teamscale.partition_lock_attempts', 'sighup', ''),
+    ('teamscale.partition_lock_timeout', 'sighup', 'ms'),
     ('teamscale.settle_interval', 'sighup', 'ms'),
     ('teamscale.statement_deadline', 'user', 'ms') $$, 'settings');
 

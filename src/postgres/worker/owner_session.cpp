@@ -10,6 +10,7 @@ extern "C" {
 #include "access/htup_details.h"
 #include "access/xact.h"
 #include "catalog/pg_authid.h"
+#include "executor/spi.h"
 #include "libpq/pqformat.h"
 #include "libpq/pqmq.h"
 #include "miscadmin.h"
@@ -18,7 +19,9 @@ extern "C" {
 #include "storage/dsm.h"
 #include "storage/proc.h"
 #include "storage/shm_mq.h"
+#include "tcop/dest.h"
 #include "tcop/tcopprot.h"
+#include "tcop/utility.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"
@@ -138,6 +141,31 @@ void CommitOwnerTransaction() {
 }
 
 void AbortOwnerTransaction() { AbortCurrentTransaction(); }
+
+void ExecuteInOwnerTransaction(const char* sql) {
+  SPI_connect();
+  int status = SPI_execute(sql, false, 0);
+  if (status < 0)
+    ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR),
+                    errmsg("could not execute: %s", SPI_result_code_string(status)),
+                    errdetail("The statement is: %s", sql)));
+  SPI_finish();
+}
+
+void ExecuteOwnerCommand(const char* sql) {
+  BeginOwnerTransaction();
+  auto* raw = linitial_node(RawStmt, pg_parse_query(sql));
+  auto* statement = makeNode(PlannedStmt);
+  statement->commandType = CMD_UTILITY;
+  statement->utilityStmt = raw->stmt;
+  statement->stmt_location = raw->stmt_location;
+  statement->stmt_len = raw->stmt_len;
+  statement->canSetTag = true;
+  ProcessUtility(statement, sql, false, PROCESS_UTILITY_TOPLEVEL, nullptr, nullptr, None_Receiver,
+                 nullptr);
+  // The command may have ended that transaction and left another one.
+  CommitOwnerTransaction();
+}
 
 }  // namespace teamscale
 

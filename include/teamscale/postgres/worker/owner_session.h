@@ -46,4 +46,9 @@ void BeginOwnerTransaction();
 void CommitOwnerTransaction();
 void AbortOwnerTransaction();
 
+// One statement within a transaction of the job; raises when it fails.
+void ExecuteInOwnerTransaction(const char* sql);
+// A command that refuses a transaction block (DETACH ... CONCURRENTLY), by itself, outside any.
+void ExecuteOwnerCommand(const char* sql);
+
 }  // namespace teamscale

@@ -1,0 +1,89 @@
+#include "teamscale/postgres/partition/lock_attempts.h"
+
+#include <algorithm>
+
+#include "teamscale/postgres/worker/owner_session.h"
+
+extern "C" {
+#include "miscadmin.h"
+#include "storage/latch.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+#include "utils/wait_event.h"
+}
+
+namespace teamscale {
+
+namespace {
+
+constexpr long kFirstPauseMilliseconds = 100;
+constexpr long kLongestPauseMilliseconds = 2000;
+
+int lock_timeout = 50;
+int lock_attempts = 10;
+
+// Others got in our way, or we in theirs.
+bool IsLockConflict(int sqlstate) {
+  return sqlstate == ERRCODE_LOCK_NOT_AVAILABLE || sqlstate == ERRCODE_T_R_DEADLOCK_DETECTED;
+}
+
+void Pause(int attempt) {
+  long pause =
+      std::min(kFirstPauseMilliseconds << std::min(attempt, 10), kLongestPauseMilliseconds);
+  WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, pause, PG_WAIT_EXTENSION);
+  ResetLatch(MyLatch);
+  CHECK_FOR_INTERRUPTS();
+}
+
+// For the current transaction.
+void SetLockTimeout(int milliseconds) {
+  char text[16];
+  pg_ltoa(milliseconds, text);
+  set_config_option("lock_timeout", text, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0,
+                    false);
+}
+
+// False when another try may succeed.
+bool Attempt(void (*body)(void*), void* argument, bool last) {
+  volatile bool done = false;
+  MemoryContext context = CurrentMemoryContext;
+  PG_TRY();
+  {
+    BeginOwnerTransaction();
+    SetLockTimeout(lock_timeout);
+    body(argument);
+    CommitOwnerTransaction();
+    done = true;
+  }
+  PG_CATCH();
+  {
+    if (last || !IsLockConflict(geterrcode())) PG_RE_THROW();
+    MemoryContextSwitchTo(context);
+    FlushErrorState();
+    AbortOwnerTransaction();
+  }
+  PG_END_TRY();
+  MemoryContextSwitchTo(context);
+  return done;
+}
+
+}  // namespace
+
+void InitLockAttempts() {
+  DefineCustomIntVariable(
+      "teamscale.partition_lock_timeout",
+      "How long maintenance of partitions waits for a lock before it lets others pass.", nullptr,
+      &lock_timeout, 50, 1, 60000, PGC_SIGHUP, GUC_UNIT_MS, nullptr, nullptr, nullptr);
+  DefineCustomIntVariable("teamscale.partition_lock_attempts",
+                          "How often maintenance of partitions tries to get a lock.",
+                          "Then the action is recorded as failed, and the next run tries again.",
+                          &lock_attempts, 10, 1, 1000, PGC_SIGHUP, 0, nullptr, nullptr, nullptr);
+}
+
+void RunWithLockAttempts(void (*body)(void*), void* argument) {
+  for (int attempt = 0; !Attempt(body, argument, attempt + 1 >= lock_attempts); ++attempt)
+    Pause(attempt);
+}
+
+}  // namespace teamscale
