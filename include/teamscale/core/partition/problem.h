@@ -10,6 +10,8 @@ struct Problem {
   std::string message;
   std::string detail = {};
   std::string hint = {};
+
+  bool operator==(const Problem&) const = default;
 };
 
 }  // namespace teamscale::core
