@@ -6,16 +6,18 @@
 #   make check           set up what is missing, build, run all tests on private servers
 #   make check-long      the same with more random statements
 #   make demo            the main job on real input
+#   make bench           side by side with peers; SUBJECTS="route copy" some of it
 #   make format lint     formatting; clang-tidy
 #   make clean           remove the build directories and stop the private servers in them
 
 PG_CONFIG ?= pg_config
 BUILD ?= build
 KINDS ?=
+SUBJECTS ?=
 
 export PG_CONFIG
 
-.PHONY: all install installcheck check check-long demo format lint clean
+.PHONY: all install installcheck check check-long demo bench format lint clean
 
 all:
 	@scripts/build $(BUILD)
@@ -38,6 +40,11 @@ demo:
 	@scripts/setup demo $(BUILD)
 	@scripts/build $(BUILD)
 	@demo/run $(BUILD)
+
+bench:
+	@scripts/setup bench $(BUILD)
+	@scripts/build $(BUILD)
+	@bench/run $(BUILD) $(SUBJECTS)
 
 format:
 	@scripts/setup lint $(BUILD)
