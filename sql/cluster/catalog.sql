@@ -58,11 +58,11 @@ CREATE TABLE teamscale_internal.sharded_table (
     table_id integer PRIMARY KEY,
     relation regclass NOT NULL UNIQUE,
     group_id integer NOT NULL REFERENCES teamscale_internal.colocation_group,
-    leaf_templates text[] NOT NULL DEFAULT '{}'
+    leaf_actions text[] NOT NULL DEFAULT '{}'
 );
 COMMENT ON TABLE teamscale_internal.sharded_table IS
-    'The sharded tables; relation is this node''s parent, whose partition key is the sharding key. leaf_templates: '
-    'statements that give each leaf its storage options, with %s in place of its name.';
+    'The sharded tables; relation is this node''s parent, whose partition key is the sharding key. leaf_actions: '
+    'actions of ALTER TABLE that give each leaf its storage options.';
 
 CREATE TABLE teamscale_internal.commit_record (
     gid text PRIMARY KEY,

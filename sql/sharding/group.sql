@@ -7,8 +7,7 @@ DECLARE
     new_group integer := coalesce((SELECT max(group_id) FROM teamscale_internal.colocation_group), 0) + 1;
     first_bucket integer := coalesce((SELECT max(bucket_id) FROM teamscale_internal.bucket), 0) + 1;
 BEGIN
-    PERFORM teamscale_internal.execute_on_nodes(nodes, statement)
-    FROM unnest(ARRAY[
+    PERFORM teamscale_internal.act_on_nodes(nodes, ARRAY[
         format('INSERT INTO teamscale_internal.colocation_group VALUES (%s, ''hash'', %L, %L, %s)',
                new_group, key_type, key_collation, buckets),
         format('INSERT INTO teamscale_internal.bucket (bucket_id, group_id, modulus, remainder) '
@@ -17,7 +16,7 @@ BEGIN
         -- In turn, so that each node gets its share of every range of remainders.
         format('INSERT INTO teamscale_internal.placement (bucket_id, node_id) '
                'SELECT %1$s + r, (%2$L::integer[])[1 + r %% %3$s] FROM pg_catalog.generate_series(0, %4$s - 1) AS r',
-               first_bucket, nodes, cardinality(nodes), buckets)]) AS statement;
+               first_bucket, nodes, cardinality(nodes), buckets)]);
     RETURN new_group;
 END
 $$;
@@ -30,9 +29,9 @@ CREATE FUNCTION teamscale_internal.create_list_group(key_type regtype, key_colla
 DECLARE
     new_group integer := coalesce((SELECT max(group_id) FROM teamscale_internal.colocation_group), 0) + 1;
 BEGIN
-    PERFORM teamscale_internal.execute_on_nodes(teamscale_internal.active_nodes(),
+    PERFORM teamscale_internal.act_on_nodes(teamscale_internal.active_nodes(), ARRAY[
         format('INSERT INTO teamscale_internal.colocation_group VALUES (%s, ''list'', %L, %L, NULL)',
-               new_group, key_type, key_collation));
+               new_group, key_type, key_collation)]);
     RETURN new_group;
 END
 $$;
@@ -62,8 +61,10 @@ BEGIN
         IF (chosen.method, chosen.key_type, chosen.key_collation) IS DISTINCT FROM (method, type, collation_of_key) THEN
             RAISE EXCEPTION 'table "%" cannot be colocated with "%"', "table", colocate_with
                 USING ERRCODE = 'invalid_parameter_value',
-                      DETAIL = format('Its key is of type %s, sharded by %s; there it is %s, sharded by %s.',
-                                      type, method, chosen.key_type, chosen.method);
+                      DETAIL = format('Its key is of type %s%s, sharded by %s; there it is of type %s%s, sharded by %s.',
+                                      type, ' collation ' || collation_of_key, method,
+                                      chosen.key_type, ' collation ' || chosen.key_collation, chosen.method),
+                      HINT = 'Tables are colocated by keys of one type and collation, and one method.';
         END IF;
         RETURN chosen.group_id;
     END IF;

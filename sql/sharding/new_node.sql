@@ -1,53 +1,35 @@
 -- What a node that is added, or comes back, needs of the tables that are sharded already.
 
--- The statements that make a sharded table on a node that does not have it: empty, without leaves.
-CREATE FUNCTION teamscale_internal.sharded_table_statements("table" regclass) RETURNS text[]
-    LANGUAGE plpgsql STABLE STRICT SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-    name text := "table"::text;
-    statements text[];
-    view regclass;
-BEGIN
-    statements := ARRAY(SELECT * FROM teamscale_internal.prerequisite_statements("table"))
-        || teamscale_internal.create_table_statement("table", pg_get_partkeydef("table"))
-        || teamscale_internal.definition_statements("table")
-        || ARRAY(SELECT format('ALTER SEQUENCE %s OWNED BY %s.%I', sequence, name, "column")
-                 FROM teamscale_internal.owned_sequences("table") WHERE NOT identity);
-    FOREACH view IN ARRAY teamscale_internal.dependent_views("table") LOOP
-        statements := statements || ARRAY(SELECT * FROM teamscale_internal.view_statements(view));
-    END LOOP;
-    RETURN statements;
-END
-$$;
-COMMENT ON FUNCTION teamscale_internal.sharded_table_statements(regclass) IS
-    'What makes a sharded table''s parent, with all that it uses and has, in another database.';
-
--- Runs statements unless the table exists.
-CREATE FUNCTION teamscale_internal.create_missing_table(name text, statements text[]) RETURNS void
+-- Makes a sharded table's parent, without leaves, unless the table is there: what it uses, the table with all it has,
+-- privileges and the ranges of its sequences.
+CREATE FUNCTION teamscale_internal.create_missing_table(name text, prerequisites text[], definition text[], finish text[]) RETURNS void
     LANGUAGE plpgsql VOLATILE STRICT SET search_path = pg_catalog, pg_temp SET client_min_messages = warning AS $$
 DECLARE
     statement text;
 BEGIN
     IF to_regclass(name) IS NOT NULL THEN RETURN; END IF;
-    FOREACH statement IN ARRAY statements LOOP
-        PERFORM teamscale_internal.define_here(statement);
-    END LOOP;
+    FOREACH statement IN ARRAY prerequisites LOOP EXECUTE statement; END LOOP;
+    FOREACH statement IN ARRAY definition LOOP PERFORM teamscale_internal.define_here(statement); END LOOP;
+    FOREACH statement IN ARRAY finish LOOP EXECUTE statement; END LOOP;
 END
 $$;
-COMMENT ON FUNCTION teamscale_internal.create_missing_table(text, text[]) IS 'Runs the statements unless a table of that name exists.';
-REVOKE ALL ON FUNCTION teamscale_internal.create_missing_table(text, text[]) FROM PUBLIC;
+COMMENT ON FUNCTION teamscale_internal.create_missing_table(text, text[], text[], text[]) IS
+    'Makes a sharded table''s parent unless a table of that name exists.';
+REVOKE ALL ON FUNCTION teamscale_internal.create_missing_table(text, text[], text[], text[]) FROM PUBLIC;
 
 CREATE FUNCTION teamscale_internal.copy_sharded_tables_to(node integer) RETURNS void
     LANGUAGE plpgsql VOLATILE STRICT SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-    relation regclass;
 BEGIN
     -- In the order of their making: a foreign key's target comes first.
-    FOR relation IN SELECT t.relation FROM teamscale_internal.sharded_table AS t ORDER BY t.table_id LOOP
-        PERFORM teamscale_internal.execute_on_nodes(ARRAY[node],
-            format('SELECT teamscale_internal.create_missing_table(%L, %L)', relation,
-                   teamscale_internal.sharded_table_statements(relation)));
-    END LOOP;
+    PERFORM teamscale_internal.act_on_nodes(ARRAY[node], ARRAY(
+        SELECT format('SELECT teamscale_internal.create_missing_table(%L, %L, %L, %L)', t.relation,
+                      ARRAY(SELECT * FROM teamscale_internal.prerequisite_calls(t.relation)),
+                      teamscale_internal.create_table_statement(t.relation, pg_get_partkeydef(t.relation))
+                          || ARRAY(SELECT * FROM teamscale_internal.column_storage_statements(t.relation))
+                          || teamscale_internal.definition_statements(t.relation)
+                          || teamscale_internal.dependent_view_statements(t.relation),
+                      teamscale_internal.all_privilege_calls(t.relation) || teamscale_internal.added_range_calls(t.relation))
+        FROM teamscale_internal.sharded_table AS t ORDER BY t.table_id));
 END
 $$;
 COMMENT ON FUNCTION teamscale_internal.copy_sharded_tables_to(integer) IS

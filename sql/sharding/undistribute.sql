@@ -1,11 +1,11 @@
 -- The mirror of distribute_table: the rows of all nodes come back to this one.
 
-CREATE FUNCTION teamscale_internal.gather_rows(source text, target regclass) RETURNS bigint
-    LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'teamscale_gather_rows';
-COMMENT ON FUNCTION teamscale_internal.gather_rows(text, regclass) IS
-    'Stores the other nodes'' rows of a sharded table, named by its qualified name, in a table of this node that has the same '
-    'columns and no index or trigger yet; gives their number.';
-REVOKE ALL ON FUNCTION teamscale_internal.gather_rows(text, regclass) FROM PUBLIC;
+CREATE FUNCTION teamscale_internal.collect_rows(source regclass, source_name text, target regclass) RETURNS void
+    LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'teamscale_collect_rows';
+COMMENT ON FUNCTION teamscale_internal.collect_rows(regclass, text, regclass) IS
+    'Stores the rows of a sharded table, called source_name on the other nodes, in a plain table here that has the same columns '
+    'and no index or trigger yet.';
+REVOKE ALL ON FUNCTION teamscale_internal.collect_rows(regclass, text, regclass) FROM PUBLIC;
 
 -- Takes a table out of the catalog of all nodes, and its group when it was the last.
 CREATE FUNCTION teamscale_internal.unregister_table(id integer) RETURNS void
@@ -23,7 +23,7 @@ BEGIN
             format('DELETE FROM teamscale_internal.bucket WHERE group_id = %s', group_of_table),
             format('DELETE FROM teamscale_internal.colocation_group WHERE group_id = %s', group_of_table)];
     END IF;
-    PERFORM teamscale_internal.define_on_nodes(teamscale_internal.active_nodes(), statements);
+    PERFORM teamscale_internal.act_on_nodes(teamscale_internal.active_nodes(), statements);
 END
 $$;
 COMMENT ON FUNCTION teamscale_internal.unregister_table(integer) IS
@@ -35,14 +35,14 @@ CREATE FUNCTION teamscale_internal.require_undistributable("table" regclass) RET
 DECLARE
     obstacles text;
 BEGIN
-    IF NOT pg_has_role(current_user, (SELECT relowner FROM pg_class WHERE oid = "table"), 'USAGE') THEN
-        RAISE EXCEPTION 'must be owner of table %', "table" USING ERRCODE = 'insufficient_privilege';
-    END IF;
+    PERFORM teamscale_internal.require_owner("table");
     IF NOT EXISTS (SELECT FROM teamscale_internal.sharded_table AS t WHERE t.relation = "table") THEN
-        RAISE EXCEPTION 'table "%" is not sharded', "table" USING ERRCODE = 'wrong_object_type';
+        RAISE EXCEPTION 'table "%" is not sharded', "table"
+            USING ERRCODE = 'wrong_object_type', HINT = 'The view teamscale.sharded_table lists the sharded tables.';
     END IF;
     SELECT string_agg(o, E'\n') INTO obstacles FROM (
         SELECT * FROM teamscale_internal.dependency_obstacles("table")
+        UNION ALL SELECT * FROM teamscale_internal.role_obstacles("table", teamscale_internal.acting_role())
         UNION ALL
         SELECT format('foreign key "%s" references sharded table "%s"', k.conname, k.confrelid::regclass)
         FROM pg_constraint AS k JOIN teamscale_internal.sharded_table AS t ON t.relation = k.confrelid
@@ -62,71 +62,62 @@ $$;
 COMMENT ON FUNCTION teamscale_internal.require_undistributable(regclass) IS
     'Raises 55000 with the list of all obstacles unless a sharded table can become a plain one.';
 
-CREATE FUNCTION teamscale.undistribute_table("table" regclass) RETURNS void
-    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
+CREATE FUNCTION teamscale_internal.undistribute_table("table" regclass) RETURNS void
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     name text := "table"::text;
     old oid := "table";
-    local integer;
-    all_nodes integer[];
+    nodes integer[];
+    others integer[];
+    local integer := (SELECT l.node_id FROM teamscale_internal.local_node AS l);
     entry teamscale_internal.sharded_table;
-    create_plain text;
+    create_plain text[];
     definition text[];
-    columns text;
-    aside text;
-    views text[] := '{}';
-    view regclass;
-    sequences_of_table text[];
-    sequence_values text[];
+    privileges text[];
+    free_sequences text[];
 BEGIN
     PERFORM teamscale_internal.require_cluster();
     PERFORM teamscale_internal.require_undistributable("table");
     PERFORM teamscale_internal.begin_catalog_change();
-    all_nodes := teamscale_internal.active_nodes();
-    SELECT l.node_id INTO local FROM teamscale_internal.local_node AS l;
-    PERFORM teamscale_internal.define_on_nodes(all_nodes, ARRAY[format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', name)]);
+    nodes := teamscale_internal.active_nodes();
+    others := array_remove(nodes, local);
+    PERFORM teamscale_internal.report_progress('preparing nodes');
+    PERFORM teamscale_internal.lock_table("table", name, nodes);
     PERFORM teamscale_internal.require_undistributable("table");
     SELECT t.* INTO entry FROM teamscale_internal.sharded_table AS t WHERE t.relation = "table";
 
-    create_plain := teamscale_internal.create_table_statement("table", NULL);
+    create_plain := teamscale_internal.create_table_statement("table", NULL)
+        || ARRAY(SELECT * FROM teamscale_internal.column_storage_statements("table"))
+        || ARRAY(SELECT format('ALTER TABLE %s %s', name, action) FROM unnest(entry.leaf_actions) AS action);
     definition := teamscale_internal.definition_statements("table")
-        || ARRAY(SELECT format(t, name) FROM unnest(entry.leaf_templates) AS t);
-    columns := teamscale_internal.insertable_columns("table");
-    sequences_of_table := ARRAY(
-        SELECT format('ALTER SEQUENCE %s OWNED BY %s.%I', sequence, name, "column")
-        FROM teamscale_internal.owned_sequences("table") WHERE NOT identity);
-    -- Its values stay unique: no node has given a value of this node's range but this one.
-    sequence_values := ARRAY(
-        SELECT s FROM teamscale_internal.owned_sequences("table") AS o
-             CROSS JOIN LATERAL (VALUES
-                 (CASE WHEN o.column_type = 'bigint'::regtype
-                       THEN format('ALTER SEQUENCE %s NO MINVALUE NO MAXVALUE START WITH 1', o.sequence) END),
-                 (CASE WHEN pg_sequence_last_value(o.sequence) IS NOT NULL
-                       THEN format('SELECT pg_catalog.setval(%L, %s, true)', o.sequence, pg_sequence_last_value(o.sequence)) END)) AS v (s)
-        WHERE s IS NOT NULL);
-    FOREACH view IN ARRAY teamscale_internal.dependent_views("table") LOOP
-        views := views || ARRAY(SELECT * FROM teamscale_internal.view_statements(view));
-    END LOOP;
+        || teamscale_internal.plain_sequence_statements("table")
+        || teamscale_internal.dependent_view_statements("table");
+    privileges := teamscale_internal.all_privilege_calls("table");
+    free_sequences := ARRAY(SELECT format('SELECT teamscale_internal.drop_unused_sequence(%L)', sequence)
+                            FROM teamscale_internal.used_sequences("table"));
 
-    FOR view IN SELECT v FROM unnest(teamscale_internal.dependent_views("table")) WITH ORDINALITY AS u (v, n) ORDER BY n DESC LOOP
-        EXECUTE format('DROP VIEW %s', view);
-    END LOOP;
+    PERFORM teamscale_internal.report_progress('moving rows', (
+        SELECT sum(v::bigint)
+        FROM unnest(teamscale_internal.ask_nodes(nodes, format('SELECT teamscale_internal.estimated_rows(%L)', name))) AS v)::bigint);
+    PERFORM teamscale_internal.drop_views("table");
     PERFORM teamscale_internal.set_aside(old);
-    aside := old::regclass::text;
-    EXECUTE create_plain;
-    PERFORM teamscale_internal.gather_rows(name, name::regclass);
-    PERFORM set_config('teamscale.scope', 'local', true);
-    EXECUTE format('INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE SELECT %2$s FROM %3$s', name, columns, aside);
-    PERFORM set_config('teamscale.scope', 'cluster', true);
+    PERFORM teamscale_internal.define_here(statement) FROM unnest(create_plain) AS statement;
+    PERFORM teamscale_internal.collect_rows(old, name, name::regclass);
 
+    PERFORM teamscale_internal.report_progress('adding indexes and constraints');
     PERFORM teamscale_internal.unregister_table(entry.table_id);
-    PERFORM teamscale_internal.define_here(format('DROP TABLE %s', aside));
-    PERFORM teamscale_internal.define_on_nodes(array_remove(all_nodes, local), ARRAY[
-        'SET LOCAL client_min_messages = warning', format('DROP TABLE %s CASCADE', name)]);
-    PERFORM teamscale_internal.define_here(statement)
-    FROM unnest(definition || sequences_of_table || sequence_values || views) AS statement;
+    PERFORM teamscale_internal.define_here(format('DROP TABLE %s', old::regclass));
+    PERFORM teamscale_internal.define_on_nodes(others, ARRAY['SET LOCAL client_min_messages = warning', format('DROP TABLE %s CASCADE', name)]);
+    PERFORM teamscale_internal.act_on_nodes(others, free_sequences);
+    PERFORM teamscale_internal.define_here(statement) FROM unnest(definition) AS statement;
+    PERFORM teamscale_internal.act_on_nodes(ARRAY[local], privileges);
 END
 $$;
+COMMENT ON FUNCTION teamscale_internal.undistribute_table(regclass) IS 'What undistribute_table() does, on behalf of its caller.';
+REVOKE ALL ON FUNCTION teamscale_internal.undistribute_table(regclass) FROM PUBLIC;
+
+CREATE FUNCTION teamscale.undistribute_table("table" regclass) RETURNS void
+    LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'teamscale_undistribute_table';
 COMMENT ON FUNCTION teamscale.undistribute_table(regclass) IS
     'Makes a sharded table a plain table of this node again, with the rows of all nodes and everything it has, in one transaction. '
     '55000 with the list of obstacles when something stands against it.';

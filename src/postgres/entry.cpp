@@ -11,6 +11,7 @@
 #include "teamscale/postgres/cluster/settling_task.h"
 #include "teamscale/postgres/partition/lock_attempts.h"
 #include "teamscale/postgres/sharding/ddl_guard.h"
+#include "teamscale/postgres/sharding/distribution_progress.h"
 #include "teamscale/postgres/sharding/executor.h"
 #include "teamscale/postgres/sharding/key_router.h"
 #include "teamscale/postgres/sharding/split_insert.h"
@@ -40,4 +41,5 @@ void _PG_init(void) {
   teamscale::InitDdlGuard();
   teamscale::InitUtilityHook();
   teamscale::InitSplitInsert();
+  teamscale::InitDistributionProgress();
 }

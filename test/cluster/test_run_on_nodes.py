@@ -223,6 +223,7 @@ def test_what_routers_call_on_other_nodes_is_closed_to_what_users_send_through_t
         "SELECT teamscale_internal.raise_epoch()",
         "SELECT teamscale_internal.lock_definitions()",
         "SELECT teamscale_internal.forget_sharded_table('assignment')",
+        "SELECT teamscale_internal.act_for_router('DELETE FROM teamscale_internal.sharded_table')",
         "SELECT * FROM teamscale_internal.execute_here('DROP TABLE assignment', true)",
     ]
     for user in ["clerk", "postgres"]:

@@ -1,6 +1,6 @@
 -- What holds for every object of the extension, whichever capability it belongs to.
 BEGIN;
-SELECT plan(12);
+SELECT plan(13);
 
 CREATE TEMPORARY VIEW own_function AS
     SELECT p.*, p.oid::regprocedure AS signature
@@ -33,6 +33,17 @@ SELECT is_empty($$
     WHERE l.lanname = 'c' AND f.proconfig IS NOT NULL
     $$, 'no C function has a SET clause');
 
+-- CREATE EXTENSION does not look into function bodies; CREATE FUNCTION does.
+SELECT lives_ok($$ DO $do$
+    DECLARE
+        own oid;
+    BEGIN
+        FOR own IN SELECT f.oid FROM own_function AS f JOIN pg_language AS l ON l.oid = f.prolang
+                   WHERE l.lanname IN ('sql', 'plpgsql') LOOP
+            EXECUTE pg_get_functiondef(own);
+        END LOOP;
+    END $do$ $$, 'every function''s body is valid');
+
 -- What anybody may call. A function that only reads, as its caller, is harmless; any other is named here on purpose:
 -- it runs as its caller or checks for itself who calls.
 CREATE TEMPORARY TABLE open_function (name text);
@@ -40,6 +51,7 @@ INSERT INTO open_function VALUES
     ('teamscale.bucket_of'), ('teamscale.node_of'), ('teamscale.route'), ('teamscale.text_form'),
     ('teamscale.partition_range'),
     ('teamscale.run_on_key'), ('teamscale.run_on_node'), ('teamscale.run_on_all_nodes'),
+    ('teamscale_internal.act_for_router'),
     ('teamscale_internal.definition_digest'),
     ('teamscale_internal.execute_here'),
     ('teamscale_internal.forget_sharded_table'),

@@ -40,7 +40,8 @@ INSERT INTO promised_view VALUES
     ('bucket', 'table regclass, bucket integer, node text, modulus integer, remainder integer, values text[], leaf text', true),
     ('in_doubt_transaction', 'gid text, router text, node text, age interval, waits_for text', false),
     ('node', 'name text, conninfo text, region text, state text, is_local boolean, buckets bigint', true),
-    ('sharded_table', 'table regclass, key name, method text, colocation_group integer, buckets bigint', true);
+    ('sharded_table', 'table regclass, key name, method text, colocation_group integer, buckets bigint', true),
+    ('stat_progress_distribute', 'pid integer, table regclass, command text, phase text, rows_total bigint, rows_moved bigint', true);
 SELECT set_eq($$
     SELECT c.relname::text AS name,
            (SELECT string_agg(a.attname || ' ' || format_type(a.atttypid, a.atttypmod), ', ' ORDER BY a.attnum)

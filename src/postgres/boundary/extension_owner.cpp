@@ -12,8 +12,6 @@ extern "C" {
 
 namespace teamscale {
 
-namespace {
-
 Oid ExtensionOwner() {
   Oid schema = get_namespace_oid("teamscale_internal", false);
   HeapTuple tuple = SearchSysCache1(NAMESPACEOID, ObjectIdGetDatum(schema));
@@ -22,8 +20,6 @@ Oid ExtensionOwner() {
   ReleaseSysCache(tuple);
   return owner;
 }
-
-}  // namespace
 
 int ExecuteAsExtensionOwner(const char* sql, int count, Oid* types, Datum* values,
                             const char* nulls) {

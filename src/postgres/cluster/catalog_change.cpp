@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "teamscale/postgres/boundary/acting_role.h"
 #include "teamscale/postgres/boundary/extension_owner.h"
 #include "teamscale/postgres/boundary/guard.h"
 #include "teamscale/postgres/boundary/sql_function.h"
@@ -118,8 +119,10 @@ void ExecuteOnAllOf(std::span<const core::NodeId> nodes, const std::string& sql)
 }  // namespace teamscale
 
 TEAMSCALE_SQL_FUNCTION(teamscale_begin_catalog_change) {
-  return teamscale::EnterFromPostgres(
-      [] { return Int64GetDatum(teamscale::BeginCatalogChange()); });
+  using namespace teamscale;
+  int64 epoch = 0;
+  AsRole(ActingRole(), [&epoch] { epoch = EnterFromPostgres(BeginCatalogChange); });
+  PG_RETURN_INT64(epoch);
 }
 
 // The remote half of BeginCatalogChange: any user's connection calls it, so it must be a node's.

@@ -1,23 +1,23 @@
-// The leaves of sharded tables, and changes of their definition that are teamscale's own.
+// The leaves of sharded tables: made for the buckets that this node holds, and kept in conformity
+// with their parent in what PostgreSQL does not pass on to partitions.
+
+#include <cstring>
 
 #include "teamscale/postgres/boundary/extension_owner.h"
-#include "teamscale/postgres/boundary/guard.h"
 #include "teamscale/postgres/boundary/sql_function.h"
-#include "teamscale/postgres/cluster/catalog_change.h"
 #include "teamscale/postgres/cluster/map.h"
-#include "teamscale/postgres/sharding/ddl_guard.h"
+#include "teamscale/postgres/sharding/cluster_command.h"
+#include "teamscale/postgres/sharding/own_statements.h"
 
 extern "C" {
 #include "access/htup_details.h"
-#include "catalog/namespace.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_inherits.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
-#include "utils/acl.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
@@ -27,16 +27,28 @@ namespace teamscale {
 
 namespace {
 
+// What a leaf's name ends with: it tells which bucket the leaf holds, whatever the table is called.
+char* LeafSuffix(core::TableId table_id, core::BucketId bucket_id) {
+  return psprintf("_%d_%d", table_id, bucket_id);
+}
+
 char* LeafName(const char* table, core::TableId table_id, core::BucketId bucket_id) {
-  char* suffix = psprintf("_%d_%d", table_id, bucket_id);
+  char* suffix = LeafSuffix(table_id, bucket_id);
   int room = NAMEDATALEN - 1 - static_cast<int>(strlen(suffix));
   int length = pg_mbcliplen(table, static_cast<int>(strlen(table)), room);
   return psprintf("%.*s%s", length, table, suffix);
 }
 
-char* QualifiedName(Oid relation) {
-  return quote_qualified_identifier(get_namespace_name(get_rel_namespace(relation)),
-                                    get_rel_name(relation));
+bool EndsWith(const char* text, const char* suffix) {
+  std::size_t length = strlen(text), suffix_length = strlen(suffix);
+  return length >= suffix_length && strcmp(text + length - suffix_length, suffix) == 0;
+}
+
+bool HasLeaf(List* leaves, const char* suffix) {
+  ListCell* cell;
+  foreach (cell, leaves)
+    if (EndsWith(get_rel_name(lfirst_oid(cell)), suffix)) return true;
+  return false;
 }
 
 Oid OwnerOf(Oid relation) {
@@ -45,11 +57,6 @@ Oid OwnerOf(Oid relation) {
   Oid owner = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple))->relowner;
   ReleaseSysCache(tuple);
   return owner;
-}
-
-void RequireOwner(Oid relation) {
-  if (!pg_class_ownercheck(relation, GetUserId()))
-    aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, get_rel_name(relation));
 }
 
 void AppendBound(StringInfo sql, const core::Bucket& bucket) {
@@ -67,30 +74,31 @@ void RunAsExtensionOwner(const char* sql) {
   ExecuteAsExtensionOwner(sql, 0, nullptr, nullptr, nullptr);
 }
 
-// The table's statements for each of its leaves, as written by storage_templates().
-List* LeafTemplates(Oid parent) {
+// The texts that a query with one relation as its parameter gives.
+List* TextsOf(const char* query, Oid relation) {
   Oid types[] = {REGCLASSOID};
-  Datum values[] = {ObjectIdGetDatum(parent)};
-  ExecuteAsExtensionOwner(
-      "SELECT unnest(leaf_templates) FROM teamscale_internal.sharded_table WHERE relation = $1", 1,
-      types, values, nullptr);
-  List* templates = NIL;
+  Datum values[] = {ObjectIdGetDatum(relation)};
+  ExecuteAsExtensionOwner(query, 1, types, values, nullptr);
+  List* texts = NIL;
   for (uint64 i = 0; i < SPI_processed; ++i)
-    templates = lappend(templates, SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1));
-  return templates;
+    texts = lappend(texts, SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1));
+  return texts;
 }
 
-void ApplyTemplate(const char* form, const char* leaf) {
-  StringInfoData sql;
-  initStringInfo(&sql);
-  const char* place = strstr(form, "%s");
-  if (!place) return;
-  appendBinaryStringInfo(&sql, form, static_cast<int>(place - form));
-  appendStringInfo(&sql, "%s%s", leaf, place + 2);
-  RunAsExtensionOwner(sql.data);
+// The table's actions for each of its leaves, as written by storage_actions().
+List* LeafActions(Oid parent) {
+  return TextsOf(
+      "SELECT unnest(leaf_actions) FROM teamscale_internal.sharded_table WHERE relation = $1",
+      parent);
 }
 
-void CreateLeaf(Oid parent, const char* name, const core::Bucket& bucket, List* templates) {
+void ConformLeaf(Oid leaf) {
+  ListCell* cell;
+  foreach (cell, TextsOf("SELECT teamscale_internal.leaf_statements($1)", leaf))
+    RunAsExtensionOwner(static_cast<char*>(lfirst(cell)));
+}
+
+void CreateLeaf(Oid parent, const char* name, const core::Bucket& bucket, List* actions) {
   char* leaf = quote_qualified_identifier("teamscale_bucket", name);
   StringInfoData sql;
   initStringInfo(&sql);
@@ -101,11 +109,12 @@ void CreateLeaf(Oid parent, const char* name, const core::Bucket& bucket, List* 
   RunAsExtensionOwner(psprintf("ALTER TABLE %s OWNER TO %s", leaf,
                                quote_identifier(GetUserNameFromId(OwnerOf(parent), false))));
   ListCell* cell;
-  foreach (cell, templates) ApplyTemplate(static_cast<char*>(lfirst(cell)), leaf);
+  foreach (cell, actions)
+    RunAsExtensionOwner(psprintf("ALTER TABLE %s %s", leaf, static_cast<char*>(lfirst(cell))));
 }
 
-int CreateLeaves(Oid parent) {
-  RequireOwner(parent);
+// Leaves of buckets that have one are left as they are.
+void CreateLeaves(Oid parent) {
   const core::ShardMap* map = CurrentShardMap();
   const core::Table* table = map ? map->FindTable(parent) : nullptr;
   if (!table)
@@ -113,41 +122,23 @@ int CreateLeaves(Oid parent) {
                     errmsg("\"%s\" is not a sharded table", get_rel_name(parent))));
   core::TableId table_id = table->id;
   core::GroupId group = table->group;
-  Oid schema = get_namespace_oid("teamscale_bucket", false);
-  int created = 0;
   SPI_connect();
-  List* templates = LeafTemplates(parent);
+  List* present = find_inheritance_children(parent, NoLock);
+  List* actions = LeafActions(parent);
   // The map may be replaced while leaves are made; this one lives until the transaction ends.
   for (const core::Bucket& bucket : map->buckets()) {
     if (bucket.group != group || bucket.node != map->local_node()) continue;
-    char* name = LeafName(get_rel_name(parent), table_id, bucket.id);
-    if (OidIsValid(get_relname_relid(name, schema))) continue;
-    CreateLeaf(parent, name, bucket, templates);
-    ++created;
+    if (HasLeaf(present, LeafSuffix(table_id, bucket.id))) continue;
+    CreateLeaf(parent, LeafName(get_rel_name(parent), table_id, bucket.id), bucket, actions);
   }
   SPI_finish();
-  return created;
 }
 
-void DefineHere(const char* sql) {
+void ConformLeaves(Oid parent) {
   SPI_connect();
-  int status = SPI_execute(sql, false, 0);
-  if (status < 0)
-    ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR),
-                    errmsg("could not change a definition: %s", SPI_result_code_string(status)),
-                    errdetail("The statement is: %s", sql)));
+  ListCell* cell;
+  foreach (cell, find_inheritance_children(parent, NoLock)) ConformLeaf(lfirst_oid(cell));
   SPI_finish();
-}
-
-// Runs body with the right to change sharded tables here.
-template <typename F>
-void WithOwnDdl(F&& body) {
-  DdlRight previous = EnterOwnDdl();
-  PG_TRY();
-  { body(); }
-  PG_FINALLY();
-  { LeaveOwnDdl(previous); }
-  PG_END_TRY();
 }
 
 }  // namespace
@@ -163,32 +154,15 @@ TEAMSCALE_SQL_FUNCTION(teamscale_leaf_name) {
 
 TEAMSCALE_SQL_FUNCTION(teamscale_create_leaves) {
   Oid parent = PG_GETARG_OID(0);
-  int created = 0;
-  teamscale::WithOwnDdl([&] { created = teamscale::CreateLeaves(parent); });
-  PG_RETURN_INT32(created);
-}
-
-TEAMSCALE_SQL_FUNCTION(teamscale_define_here) {
-  const char* sql = text_to_cstring(PG_GETARG_TEXT_PP(0));
-  teamscale::WithOwnDdl([sql] { teamscale::DefineHere(sql); });
+  teamscale::WithOwnDdl([=] {
+    teamscale::CreateLeaves(parent);
+    teamscale::ConformLeaves(parent);
+  });
   PG_RETURN_VOID();
 }
 
-TEAMSCALE_SQL_FUNCTION(teamscale_define_on_nodes) {
-  Datum *nodes, *statements;
-  int node_count, statement_count;
-  deconstruct_array(PG_GETARG_ARRAYTYPE_P(0), INT4OID, sizeof(int32), true, TYPALIGN_INT, &nodes,
-                    nullptr, &node_count);
-  deconstruct_array(PG_GETARG_ARRAYTYPE_P(1), TEXTOID, -1, false, TYPALIGN_INT, &statements,
-                    nullptr, &statement_count);
-  auto** texts = static_cast<char**>(palloc(sizeof(char*) * (statement_count + 1)));
-  for (int i = 0; i < statement_count; ++i) texts[i] = TextDatumGetCString(statements[i]);
-  teamscale::WithOwnDdl([=] {
-    teamscale::EnterFromPostgres([=] {
-      std::vector<teamscale::core::NodeId> ids;
-      for (int i = 0; i < node_count; ++i) ids.push_back(DatumGetInt32(nodes[i]));
-      for (int i = 0; i < statement_count; ++i) teamscale::ExecuteOnAllOf(ids, texts[i]);
-    });
-  });
+TEAMSCALE_SQL_FUNCTION(teamscale_conform_leaves) {
+  Oid parent = PG_GETARG_OID(0);
+  teamscale::WithOwnDdl([=] { teamscale::ConformLeaves(parent); });
   PG_RETURN_VOID();
 }

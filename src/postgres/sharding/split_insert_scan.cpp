@@ -3,6 +3,7 @@
 #include "teamscale/postgres/boundary/guard.h"
 #include "teamscale/postgres/cluster/map.h"
 #include "teamscale/postgres/cluster/remote_transaction.h"
+#include "teamscale/postgres/sharding/distribution_progress.h"
 #include "teamscale/postgres/sharding/explain_sql.h"
 #include "teamscale/postgres/sharding/key_router.h"
 #include "teamscale/postgres/sharding/pass_through_node.h"
@@ -138,6 +139,7 @@ TupleTableSlot* Execute(CustomScanState* node) {
     slot_getallattrs(slot);
     MemoryContext caller = MemoryContextSwitchTo(context->ecxt_per_tuple_memory);
     core::NodeId owner = OwnerOf(state, slot);
+    CountMovedRow();
     if (state->returned) NoteProposedRow(state->returned, owner);
     if (owner != local_node) Send(state, owner, slot);
     MemoryContextSwitchTo(caller);
