@@ -169,8 +169,11 @@ BEGIN
         format('SELECT teamscale_internal.create_leaves(%L)', name)]);
 
     PERFORM teamscale_internal.report_progress('moving rows');
+    -- That is no event.
+    PERFORM teamscale_internal.act_on_nodes(nodes, ARRAY['SELECT teamscale_internal.hide_changes(true)']);
     PERFORM teamscale_internal.define_here(
         format('INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE SELECT %2$s FROM ONLY %3$s', name, columns, old::regclass));
+    PERFORM teamscale_internal.act_on_nodes(nodes, ARRAY['SELECT teamscale_internal.hide_changes(false)']);
 
     PERFORM teamscale_internal.report_progress('adding indexes and constraints');
     PERFORM teamscale_internal.define_here(format('DROP TABLE %s', old::regclass));

@@ -102,7 +102,10 @@ BEGIN
     PERFORM teamscale_internal.drop_views("table");
     PERFORM teamscale_internal.set_aside(old);
     PERFORM teamscale_internal.define_here(statement) FROM unnest(create_plain) AS statement;
+    -- That is no event.
+    PERFORM teamscale_internal.hide_changes(true);
     PERFORM teamscale_internal.collect_rows(old, name, name::regclass);
+    PERFORM teamscale_internal.hide_changes(false);
 
     PERFORM teamscale_internal.report_progress('adding indexes and constraints');
     PERFORM teamscale_internal.unregister_table(entry.table_id);

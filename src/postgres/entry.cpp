@@ -1,3 +1,4 @@
+#include "teamscale/postgres/boundary/hidden_changes.h"
 #include "teamscale/postgres/boundary/server.h"
 #include "teamscale/postgres/boundary/wait_point.h"
 #include "teamscale/postgres/cluster/boot.h"
@@ -9,6 +10,9 @@
 #include "teamscale/postgres/cluster/node_state.h"
 #include "teamscale/postgres/cluster/remote_transaction.h"
 #include "teamscale/postgres/cluster/settling_task.h"
+#include "teamscale/postgres/events/careful_transactions.h"
+#include "teamscale/postgres/events/event_writer.h"
+#include "teamscale/postgres/events/stream_task.h"
 #include "teamscale/postgres/partition/lock_attempts.h"
 #include "teamscale/postgres/sharding/ddl_guard.h"
 #include "teamscale/postgres/sharding/distribution_progress.h"
@@ -26,6 +30,7 @@ PGDLLEXPORT void _PG_init(void);
 void _PG_init(void) {
   teamscale::InitWaitPoints();
   teamscale::InitBoot();
+  teamscale::InitHiddenChanges();
   teamscale::InitMaintenance();
   teamscale::InitCatalog();
   teamscale::InitShardMap();
@@ -42,4 +47,7 @@ void _PG_init(void) {
   teamscale::InitUtilityHook();
   teamscale::InitSplitInsert();
   teamscale::InitDistributionProgress();
+  teamscale::InitCarefulTransactions();
+  teamscale::InitEventWriter();
+  teamscale::InitStreamTask();
 }

@@ -5,18 +5,28 @@ SELECT plan(3);
 
 CREATE TEMPORARY TABLE promised_function (signature text, result text, volatility text, parallel text, open boolean);
 INSERT INTO promised_function VALUES
+    ('ack_events(stream text, "position" text)', 'void', 'volatile', 'unsafe', true),
     ('add_node(name text, conninfo text, region text)', 'void', 'volatile', 'unsafe', false),
+    ('alter_event_stream(name text, "position" text, tables text[], exclude_tables text[], row_filter text[], max_retained_wal bigint)', 'void', 'volatile', 'unsafe', true),
     ('bucket_of("table" regclass, key "any")', 'integer', 'stable', 'safe', true),
     ('bucket_of("table" regclass, key text)', 'integer', 'stable', 'safe', true),
     ('create_cluster(name text, conninfo text, region text)', 'void', 'volatile', 'unsafe', false),
+    ('create_event_stream(name text, tables text[], format text, exclude_tables text[], columns text[], exclude_columns text[], row_filter text[], bigint_as text, numeric_as text, transactions boolean, ddl boolean, events boolean, messages text[], origin text, partitions boolean, schemas boolean, max_retained_wal bigint)', 'void', 'volatile', 'unsafe', true),
     ('disable_node(name text)', 'void', 'volatile', 'unsafe', false),
     ('distribute_table("table" regclass, key name, method text, buckets integer, colocate_with regclass, sequences text)', 'void', 'volatile', 'unsafe', false),
+    ('drop_event_stream(name text)', 'void', 'volatile', 'unsafe', true),
+    ('emit_event(topic text, key text, payload json, headers jsonb)', 'void', 'volatile', 'unsafe', false),
+    ('emit_event(topic text, key text, payload json, headers jsonb, "table" regclass)', 'void', 'volatile', 'unsafe', false),
     ('enable_node(name text, conninfo text)', 'void', 'volatile', 'unsafe', false),
+    ('grant_event_stream(name text, reader regrole)', 'void', 'volatile', 'unsafe', true),
     ('node_of("table" regclass, key "any")', 'text', 'stable', 'safe', true),
     ('node_of("table" regclass, key text)', 'text', 'stable', 'safe', true),
     ('partition_range(every interval, at timestamp with time zone, time_zone text)', 'tstzrange', 'stable', 'safe', true),
     ('place_values("table" regclass, "values" text[], node text)', 'void', 'volatile', 'unsafe', false),
+    ('poll_events(stream text, max_events integer, max_wait interval, partial boolean, OUT id text, OUT node text, OUT lsn pg_lsn, OUT committed_at timestamp with time zone, OUT xid bigint, OUT op text, OUT schema text, OUT "table" text, OUT topic text, OUT key json, OUT payload json, OUT "position" text)', 'SETOF record', 'volatile', 'unsafe', true),
     ('remove_node(name text)', 'void', 'volatile', 'unsafe', false),
+    ('restart_event_stream(name text, OUT node text, OUT missing_from pg_lsn, OUT missing_to pg_lsn)', 'SETOF record', 'volatile', 'unsafe', true),
+    ('revoke_event_stream(name text, reader regrole)', 'void', 'volatile', 'unsafe', true),
     ('route("table" regclass, key "any", OUT node text, OUT bucket integer, OUT host text, OUT port text, OUT dbname text, OUT epoch bigint)', 'record', 'stable', 'safe', true),
     ('route("table" regclass, key text, OUT node text, OUT bucket integer, OUT host text, OUT port text, OUT dbname text, OUT epoch bigint)', 'record', 'stable', 'safe', true),
     ('run_on_all_nodes(sql text, OUT node text, OUT result jsonb, OUT affected bigint)', 'SETOF record', 'volatile', 'unsafe', true),
@@ -38,6 +48,8 @@ SELECT set_eq($$
 CREATE TEMPORARY TABLE promised_view (name text, columns text, open boolean);
 INSERT INTO promised_view VALUES
     ('bucket', 'table regclass, bucket integer, node text, modulus integer, remainder integer, values text[], leaf text', true),
+    ('event_stream', 'name text, owner name, readers name[], format text, tables text, exclude_tables text, row_filter text, max_retained_wal bigint', true),
+    ('stat_event_stream', 'name text, slot name, state text, problem text, lsn pg_lsn, lag_bytes numeric, acked_at timestamp with time zone, since_ack interval, retained_bytes numeric, max_retained_wal bigint, decoded_transactions bigint, decoded_bytes bigint, spilled_transactions bigint, spilled_bytes bigint', false),
     ('in_doubt_transaction', 'gid text, router text, node text, age interval, waits_for text', false),
     ('node', 'name text, conninfo text, region text, state text, is_local boolean, buckets bigint', true),
     ('sharded_table', 'table regclass, key name, method text, colocation_group integer, buckets bigint', true),
@@ -55,10 +67,12 @@ SELECT set_eq($$
     SELECT name, context, coalesce(unit, '') AS unit FROM pg_settings WHERE name LIKE 'teamscale.%' AND name <> 'teamscale.wait_point'
     $$, $$ VALUES
     ('teamscale.connect_timeout', 'user', 'ms'),
+    ('teamscale.max_event_size', 'superuser', 'kB'),
     ('teamscale.scope', 'user', ''),
     ('teamscale.partition_lock_attempts', 'sighup', ''),
     ('teamscale.partition_lock_timeout', 'sighup', 'ms'),
     ('teamscale.settle_interval', 'sighup', 'ms'),
+    ('teamscale.stream_check_interval', 'sighup', 'ms'),
     ('teamscale.statement_deadline', 'user', 'ms') $$, 'settings');
 
 SELECT * FROM finish();
