@@ -283,7 +283,10 @@ BEGIN
     names := ARRAY(SELECT teamscale_internal.node_name(n) FROM unnest(nodes) WITH ORDINALITY AS u (n, i) ORDER BY i);
     points := array_fill(NULL::text, ARRAY[cardinality(nodes)]);
     FOR event IN
-        SELECT e.*, u.i, max(e.committed_at) OVER (PARTITION BY u.i ORDER BY e.commit_lsn, e.ordinal) AS merge_time
+        -- Commits are not always in the order of their times on one node, and what replication brought has the time
+        -- of its origin or none.
+        SELECT e.*, u.i, coalesce(max(e.committed_at) OVER (PARTITION BY u.i ORDER BY e.commit_lsn, e.ordinal), '-infinity')
+                             AS merge_time
         FROM unnest(nodes) WITH ORDINALITY AS u (n, i)
              CROSS JOIN LATERAL teamscale_internal.read_some_node(u.n, stream, max_events,
                  CASE WHEN cardinality(nodes) = 1 THEN wait ELSE 0 END, partial) AS e

