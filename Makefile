@@ -55,6 +55,6 @@ lint:
 	@scripts/lint $(BUILD)
 
 clean:
-	@for directory in $(BUILD) $(BUILD)-test $(BUILD)-sanitize; do \
+	@for directory in $(BUILD) $(BUILD)-test $(BUILD)-sanitize $(BUILD)-threads; do \
 	  if [ -d $$directory ]; then scripts/private-server remove-all $$directory && rm -rf $$directory; fi; \
 	done
