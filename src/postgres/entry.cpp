@@ -1,6 +1,7 @@
 #include "teamscale/postgres/boundary/hidden_changes.h"
 #include "teamscale/postgres/boundary/server.h"
 #include "teamscale/postgres/boundary/wait_point.h"
+#include "teamscale/postgres/cache/cache.h"
 #include "teamscale/postgres/cluster/boot.h"
 #include "teamscale/postgres/cluster/catalog.h"
 #include "teamscale/postgres/cluster/connection.h"
@@ -32,6 +33,7 @@ void _PG_init(void) {
   teamscale::InitBoot();
   teamscale::InitHiddenChanges();
   teamscale::InitMaintenance();
+  teamscale::InitCache();
   teamscale::InitCatalog();
   teamscale::InitShardMap();
   teamscale::InitNodeSecret();

@@ -10,6 +10,8 @@ INSERT INTO promised_function VALUES
     ('alter_event_stream(name text, "position" text, tables text[], exclude_tables text[], row_filter text[], max_retained_wal bigint)', 'void', 'volatile', 'unsafe', true),
     ('bucket_of("table" regclass, key "any")', 'integer', 'stable', 'safe', true),
     ('bucket_of("table" regclass, key text)', 'integer', 'stable', 'safe', true),
+    ('cache_contains(name text, VARIADIC key "any")', 'boolean', 'stable', 'safe', false),
+    ('create_cache(name text, "table" regclass, key text, value text, "unique" boolean, order_by text, filter text, ttl interval, near_ttl interval)', 'regprocedure', 'volatile', 'unsafe', false),
     ('create_cluster(name text, conninfo text, region text)', 'void', 'volatile', 'unsafe', false),
     ('create_event_stream(name text, tables text[], format text, exclude_tables text[], columns text[], exclude_columns text[], row_filter text[], bigint_as text, numeric_as text, transactions boolean, ddl boolean, events boolean, messages text[], origin text, partitions boolean, schemas boolean, max_retained_wal bigint)', 'void', 'volatile', 'unsafe', true),
     ('disable_node(name text)', 'void', 'volatile', 'unsafe', false),
@@ -19,6 +21,10 @@ INSERT INTO promised_function VALUES
     ('emit_event(topic text, key text, payload json, headers jsonb, "table" regclass)', 'void', 'volatile', 'unsafe', false),
     ('enable_node(name text, conninfo text)', 'void', 'volatile', 'unsafe', false),
     ('grant_event_stream(name text, reader regrole)', 'void', 'volatile', 'unsafe', true),
+    ('drop_cache(name text)', 'void', 'volatile', 'unsafe', false),
+    ('enable_node(name text, conninfo text)', 'void', 'volatile', 'unsafe', false),
+    ('flush_cache(name text)', 'void', 'volatile', 'unsafe', false),
+    ('flush_cache(name text, VARIADIC key "any")', 'void', 'volatile', 'unsafe', false),
     ('node_of("table" regclass, key "any")', 'text', 'stable', 'safe', true),
     ('node_of("table" regclass, key text)', 'text', 'stable', 'safe', true),
     ('partition_range(every interval, at timestamp with time zone, time_zone text)', 'tstzrange', 'stable', 'safe', true),
@@ -50,9 +56,11 @@ INSERT INTO promised_view VALUES
     ('bucket', 'table regclass, bucket integer, node text, modulus integer, remainder integer, values text[], leaf text', true),
     ('event_stream', 'name text, owner name, readers name[], format text, tables text, exclude_tables text, row_filter text, max_retained_wal bigint', true),
     ('stat_event_stream', 'name text, slot name, state text, problem text, lsn pg_lsn, lag_bytes numeric, acked_at timestamp with time zone, since_ack interval, retained_bytes numeric, max_retained_wal bigint, decoded_transactions bigint, decoded_bytes bigint, spilled_transactions bigint, spilled_bytes bigint', false),
+    ('cache', 'function regprocedure, table regclass, key name[], value name[], unique boolean, order_by text, filter text, ttl interval, near_ttl interval, state text, culprit text', false),
     ('in_doubt_transaction', 'gid text, router text, node text, age interval, waits_for text', false),
     ('node', 'name text, conninfo text, region text, state text, is_local boolean, buckets bigint', true),
     ('sharded_table', 'table regclass, key name, method text, colocation_group integer, buckets bigint', true),
+    ('stat_cache', 'function regprocedure, hits bigint, misses bigint, absent bigint, expired bigint, recent_write bigint, bypasses bigint, own_write bigint, serializable bigint, recovery bigint, row_security bigint, not_guarded bigint, logical_apply bigint, other_bypass bigint, installs bigint, negative_installs bigint, refused_recent_write bigint, refused_outdated bigint, refused_definition bigint, refused_too_large bigint, dropped bigint, flight_waits bigint, remote bigint, near_hits bigint, bytes bigint, mean_value_bytes numeric', false),
     ('stat_progress_distribute', 'pid integer, table regclass, command text, phase text, rows_total bigint, rows_moved bigint', true);
 SELECT set_eq($$
     SELECT c.relname::text AS name,
@@ -62,12 +70,15 @@ SELECT set_eq($$
     FROM pg_class AS c WHERE c.relnamespace = 'teamscale'::regnamespace AND c.relkind IN ('r', 'v', 'm', 'p')
     $$, 'TABLE promised_view', 'views and their columns');
 
--- teamscale.wait_point is of the test build alone.
+-- teamscale.wait_point and teamscale.removed_guard are of the test build alone.
 SELECT set_eq($$
-    SELECT name, context, coalesce(unit, '') AS unit FROM pg_settings WHERE name LIKE 'teamscale.%' AND name <> 'teamscale.wait_point'
+    SELECT name, context, coalesce(unit, '') AS unit FROM pg_settings WHERE name LIKE 'teamscale.%' AND name NOT IN ('teamscale.wait_point', 'teamscale.removed_guard')
     $$, $$ VALUES
+    ('teamscale.cache_size', 'postmaster', 'kB'),
+    ('teamscale.cache_wait_timeout', 'user', 'ms'),
     ('teamscale.connect_timeout', 'user', 'ms'),
     ('teamscale.max_event_size', 'superuser', 'kB'),
+    ('teamscale.max_caches', 'postmaster', ''),
     ('teamscale.scope', 'user', ''),
     ('teamscale.partition_lock_attempts', 'sighup', ''),
     ('teamscale.partition_lock_timeout', 'sighup', 'ms'),
