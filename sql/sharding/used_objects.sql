@@ -1,25 +1,5 @@
 -- What a table rests on: types, functions, schemas, roles and so on, each after what it needs itself.
 
--- What an object is a part of by its making: a row type of its table, an array of its element, a range's functions of the
--- range, a member of its extension.
-CREATE FUNCTION teamscale_internal.whole_of(INOUT class oid, INOUT object oid)
-    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-    whole record;
-BEGIN
-    LOOP
-        SELECT d.refclassid, d.refobjid INTO whole FROM pg_depend AS d
-        WHERE d.classid = class AND d.objid = object AND d.deptype IN ('i', 'e')
-        ORDER BY d.deptype LIMIT 1;
-        EXIT WHEN NOT FOUND;
-        class := whole.refclassid;
-        object := whole.refobjid;
-    END LOOP;
-END
-$$;
-COMMENT ON FUNCTION teamscale_internal.whole_of(oid, oid) IS
-    'The object that another one was made with, the extension that it belongs to, or the object itself.';
-
 -- Whose part a default, constraint, trigger and so on is.
 CREATE FUNCTION teamscale_internal.relation_of_part(class oid, object oid) RETURNS oid
     LANGUAGE sql STABLE STRICT SET search_path = pg_catalog, pg_temp AS $$
@@ -41,6 +21,36 @@ $$;
 COMMENT ON FUNCTION teamscale_internal.relation_of_part(oid, oid) IS
     'The relation that an object is a part of: a sequence of its column''s table, a relation of itself; null for all other objects.';
 
+-- What an object is a part of by its making: a row type of its table, an array of its element, a range's functions of the
+-- range, a key of its table, a member of its extension.
+CREATE FUNCTION teamscale_internal.whole_of(INOUT class oid, INOUT object oid)
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    whole record;
+    relation oid;
+BEGIN
+    LOOP
+        SELECT d.refclassid, d.refobjid INTO whole FROM pg_depend AS d
+        WHERE d.classid = class AND d.objid = object AND d.deptype IN ('i', 'e')
+          AND (d.refclassid, d.refobjid) <> (class, object)  -- a partitioned table and its key's column
+        ORDER BY d.deptype LIMIT 1;
+        EXIT WHEN NOT FOUND;
+        class := whole.refclassid;
+        object := whole.refobjid;
+    END LOOP;
+    -- A foreign key refers to the other table's key.
+    IF class = 'pg_constraint'::regclass OR class = 'pg_class'::regclass AND EXISTS (SELECT FROM pg_index WHERE indexrelid = object) THEN
+        relation := teamscale_internal.relation_of_part(class, object);
+        IF relation <> 0 THEN
+            class := 'pg_class'::regclass;
+            object := relation;
+        END IF;
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION teamscale_internal.whole_of(oid, oid) IS
+    'The object that another one was made with, the extension that it belongs to, or the object itself.';
+
 -- The parts of relations and types that refer to other objects.
 CREATE FUNCTION teamscale_internal.parts_of(class oid, object oid) RETURNS TABLE (part_class oid, part oid)
     LANGUAGE sql STABLE STRICT SET search_path = pg_catalog, pg_temp AS $$
@@ -52,7 +62,9 @@ CREATE FUNCTION teamscale_internal.parts_of(class oid, object oid) RETURNS TABLE
            OR class = 'pg_class'::regclass
               AND d.classid IN ('pg_attrdef'::regclass, 'pg_constraint'::regclass, 'pg_trigger'::regclass, 'pg_policy'::regclass,
                                 'pg_statistic_ext'::regclass, 'pg_rewrite'::regclass)
-              AND teamscale_internal.relation_of_part(d.classid, d.objid) = object)
+              AND teamscale_internal.relation_of_part(d.classid, d.objid) = object
+              -- The copies of a foreign key for each leaf that it references are no parts of their own.
+              AND NOT EXISTS (SELECT FROM pg_constraint AS k WHERE d.classid = 'pg_constraint'::regclass AND k.oid = d.objid AND k.conparentid <> 0))
     UNION ALL
     SELECT 'pg_class'::regclass, i.indexrelid FROM pg_index AS i WHERE class = 'pg_class'::regclass AND i.indrelid = object
     UNION ALL
@@ -69,7 +81,8 @@ CREATE FUNCTION teamscale_internal.references_of(class oid, object oid, roots oi
     FROM teamscale_internal.parts_of(class, object) AS p
          JOIN pg_depend AS d ON d.classid = p.part_class AND d.objid = p.part
          CROSS JOIN LATERAL teamscale_internal.whole_of(d.refclassid, d.refobjid) AS w
-    WHERE class <> 'pg_extension'::regclass AND (class <> 'pg_class'::regclass OR object = ANY (roots))
+    WHERE references_of.class <> 'pg_extension'::regclass
+      AND (references_of.class <> 'pg_class'::regclass OR references_of.object = ANY (roots))
       AND d.refobjid >= 16384 AND (w.class, w.object) <> (references_of.class, references_of.object)
       AND coalesce(teamscale_internal.relation_of_part(w.class, w.object), 0) <> ALL (roots)
 $$;
@@ -80,7 +93,6 @@ CREATE FUNCTION teamscale_internal.used_objects("table" regclass)
     LANGUAGE plpgsql STABLE STRICT SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     roots oid[] := "table"::oid || teamscale_internal.dependent_views("table")::oid[];
-    edges jsonb[];
     pending text[];
     ready text[];
     froms text[];
