@@ -28,14 +28,22 @@ bool ParsePoint(std::string_view word, StreamPosition* position) {
 
 }  // namespace
 
-char* WriteLsn(char* out, std::uint64_t lsn) {
-  char* start = out;
-  out = std::to_chars(out, out + 8, lsn >> 32, 16).ptr;
-  *out++ = '/';
-  out = std::to_chars(out, out + 8, lsn & 0xffffffff, 16).ptr;
-  for (char* c = start; c < out; ++c)
-    if (*c >= 'a') *c = static_cast<char>(*c - 'a' + 'A');
+namespace {
+
+char* WriteHex(char* out, std::uint32_t value) {
+  constexpr char kHex[] = "0123456789ABCDEF";
+  int shift = 28;
+  while (shift > 0 && value >> shift == 0) shift -= 4;
+  for (; shift >= 0; shift -= 4) *out++ = kHex[value >> shift & 15];
   return out;
+}
+
+}  // namespace
+
+char* WriteLsn(char* out, std::uint64_t lsn) {
+  out = WriteHex(out, static_cast<std::uint32_t>(lsn >> 32));
+  *out++ = '/';
+  return WriteHex(out, static_cast<std::uint32_t>(lsn));
 }
 
 std::optional<std::uint64_t> ParseLsn(std::string_view text) {

@@ -1,11 +1,11 @@
 // CloudEvents 1.0 in the structured JSON mode. A row's event:
 //
-//   {"specversion":"1.0","id":"...","time":"...","datacontenttype":"application/json","xid":"731",
-//    "commitlsn":"0/19F2A60","lsn":"0/19F2960","source":"/app/public/team","type":"teamscale.update",
-//    "dataschema":"urn:teamscale:schema:public.team:5f0c...","data":{"key":{...},"before":{...},
-//    "after":{...},"changed":[...],"unchanged":[...]}}
+//   {"specversion":"1.0","id":"...","time":"...","xid":"731","lsn":"0/19F2960",
+//    "source":"/app/public/team","type":"teamscale.update","dataschema":"teamscale:5f0c...",
+//    "data":{"key":{...},"before":{...},"after":{...},"changed":[...],"unchanged":[...]}}
 //
-// Extension attributes are strings: a CloudEvents integer has 32 bits.
+// Extension attributes are strings: a CloudEvents integer has 32 bits. The commit LSN is in the id;
+// without a datacontenttype the data is JSON.
 
 #include "teamscale/postgres/events/plugin_state.h"
 #include "teamscale/postgres/events/uri.h"
@@ -14,19 +14,32 @@ namespace teamscale {
 
 namespace {
 
+// What all events of a transaction have between the id and the LSN.
+void Describe(TransactionState* transaction) {
+  std::string_view time(transaction->time, transaction->time_length);
+  // A message outside any transaction has no time.
+  transaction->attributes_length =
+      std::snprintf(transaction->attributes, sizeof(transaction->attributes),
+                    "\"%s%.*s,\"xid\":\"%u\",\"lsn\":\"",
+                    time.empty() ? "" : ",\"time\":", static_cast<int>(time.size()), time.data(),
+                    transaction->xid);
+}
+
 void AppendAttributes(const PluginState* state, EventBuffer* buffer) {
   const TransactionState& transaction = state->transaction;
-  buffer->Append("{\"specversion\":\"1.0\",\"id\":\"");
-  AppendId(state, buffer);
-  // A message outside any transaction has no time.
-  buffer->Append(transaction.time_length > 0 ? "\",\"time\":" : "\"");
-  buffer->Append(transaction.time, transaction.time_length);
-  buffer->Append(",\"datacontenttype\":\"application/json\",\"xid\":\"");
-  AppendInteger(buffer, transaction.xid);
-  buffer->Append("\",\"commitlsn\":\"");
-  AppendLsn(buffer, transaction.commit_lsn);
-  buffer->Append("\",\"lsn\":\"");
-  AppendLsn(buffer, state->change_lsn);
+  constexpr std::string_view kStart = "{\"specversion\":\"1.0\",\"id\":\"";
+  char* at = buffer->Reserve(kStart.size() + sizeof(transaction.id) + core::kJsonIntegerSize +
+                             sizeof(transaction.attributes) + core::kLsnSize);
+  if (!at) return;
+  auto append = [&at](const char* bytes, std::size_t size) {
+    std::memcpy(at, bytes, size);
+    at += size;
+  };
+  append(kStart.data(), kStart.size());
+  append(transaction.id, transaction.id_length);
+  at = core::WriteJsonInteger(at, static_cast<std::int64_t>(transaction.ordinal));
+  append(transaction.attributes, transaction.attributes_length);
+  buffer->Advance(core::WriteLsn(at, state->change_lsn));
 }
 
 // For events of no table.
@@ -47,9 +60,8 @@ void Plan(const PluginState* state, RelationPlan* plan, TupleDesc) {
   for (EventKind kind : kKinds) {
     char* head = psprintf(
         "\",\"source\":\"/%s/%s/%s\",\"type\":\"teamscale.%s\",\"dataschema\":"
-        "\"urn:teamscale:schema:%s.%s:%s\",\"data\":{\"key\":",
-        state->database.data(), source.data(), table.data(), NameOf(kind), source.data(),
-        table.data(), plan->version_text);
+        "\"teamscale:%s\",\"data\":{\"key\":",
+        state->database.data(), source.data(), table.data(), NameOf(kind), plan->version_text);
     plan->heads[static_cast<int>(kind)] = head;
   }
 }
@@ -158,7 +170,8 @@ void Poison(const PluginState* state, EventBuffer* buffer, const RelationPlan* p
 
 }  // namespace
 
-const Formatter kCloudEventsFormatter = {.plan = Plan,
+const Formatter kCloudEventsFormatter = {.describe = Describe,
+                                         .plan = Plan,
                                          .row = Row,
                                          .truncate = Truncate,
                                          .marker = Marker,

@@ -310,7 +310,8 @@ void Poison(const PluginState* state, EventBuffer* buffer, const RelationPlan* p
 
 }  // namespace
 
-const Formatter kDebeziumFormatter = {.plan = Plan,
+const Formatter kDebeziumFormatter = {.describe = nullptr,
+                                      .plan = Plan,
                                       .row = Row,
                                       .truncate = Truncate,
                                       .marker = Marker,

@@ -74,15 +74,18 @@ void AppendRow(const PluginState* state, EventBuffer* buffer, const RelationPlan
     if (key_only && !column.key) continue;
     bool missing = IsUnchanged(column, row);
     if (missing && unchanged == Unchanged::kOmit) continue;
-    buffer->Append(first ? column.field.name.substr(1) : column.field.name);
+    std::string_view name = first ? column.field.name.substr(1) : column.field.name;
     first = false;
-    if (row.nulls[column.field.index])
+    if (row.nulls[column.field.index]) {
+      buffer->Append(name);
       buffer->Append("null");
-    else if (missing)
+    } else if (missing) {
+      buffer->Append(name);
       buffer->Append("\"__debezium_unavailable_value\"");
-    else
-      column.verbatim = WriteValue(buffer, state->options.style, &column.field.type,
+    } else {
+      column.verbatim = WriteField(buffer, state->options.style, name, &column.field.type,
                                    row.values[column.field.index]);
+    }
   }
   buffer->Append('}');
 }

@@ -46,6 +46,7 @@ void DescribeTransaction(PluginState* state) {
     transaction.time_length = static_cast<int>(
         core::WriteJsonTimestampWithZone(transaction.time, transaction.commit_time) -
         transaction.time);
+  if (state->formatter->describe) state->formatter->describe(&transaction);
 }
 
 // Whether the reader has not got it yet.

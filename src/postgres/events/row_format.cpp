@@ -115,7 +115,8 @@ void Poison(const PluginState* state, EventBuffer* buffer, const RelationPlan* p
 
 }  // namespace
 
-const Formatter kRowFormatter = {.plan = Plan,
+const Formatter kRowFormatter = {.describe = nullptr,
+                                 .plan = Plan,
                                  .row = Row,
                                  .truncate = Truncate,
                                  .marker = Marker,

@@ -197,6 +197,23 @@ char* WriteScalar(char* at, const ValueStyle& style, ValueClass value_class, Dat
   }
 }
 
+bool IsScalar(ValueClass value_class) {
+  switch (value_class) {
+    case ValueClass::kNumeric:
+    case ValueClass::kText:
+    case ValueClass::kName:
+    case ValueClass::kBytea:
+    case ValueClass::kJson:
+    case ValueClass::kJsonb:
+    case ValueClass::kArray:
+    case ValueClass::kComposite:
+    case ValueClass::kOther:
+      return false;
+    default:
+      return true;
+  }
+}
+
 constexpr std::size_t kScalarSize = core::kJsonTimeSize;
 static_assert(kScalarSize >= core::kJsonUuidSize && kScalarSize >= core::kJsonFloatSize &&
               kScalarSize >= core::kJsonIntegerSize);
@@ -245,6 +262,20 @@ bool WriteValue(EventBuffer* buffer, const ValueStyle& style, TypePlan* plan, Da
         buffer->Advance(WriteScalar(at, style, plan->value_class, value));
       return false;
   }
+}
+
+// Room is made once for the name and a value of bounded size.
+bool WriteField(EventBuffer* buffer, const ValueStyle& style, std::string_view name, TypePlan* plan,
+                Datum value) {
+  if (IsScalar(plan->value_class)) {
+    char* at = buffer->Reserve(name.size() + kScalarSize);
+    if (!at) return false;
+    std::memcpy(at, name.data(), name.size());
+    buffer->Advance(WriteScalar(at + name.size(), style, plan->value_class, value));
+    return false;
+  }
+  buffer->Append(name);
+  return WriteValue(buffer, style, plan, value);
 }
 
 }  // namespace teamscale

@@ -46,6 +46,8 @@ struct TransactionState {
   int id_length;
   char time[core::kJsonTimeSize];  // the commit time as a JSON string
   int time_length;
+  char attributes[128];  // CloudEvents: what follows the id
+  int attributes_length;
 };
 
 struct PluginState;
@@ -69,6 +71,8 @@ struct MessageParts {
 };
 
 struct Formatter {
+  // Makes the pieces that all events of a transaction have; null when there are none.
+  void (*describe)(TransactionState* transaction);
   // Makes the pieces that events of a table begin with.
   void (*plan)(const PluginState* state, RelationPlan* plan, TupleDesc descriptor);
   void (*row)(const PluginState* state, EventBuffer* buffer, const RowChange& change);

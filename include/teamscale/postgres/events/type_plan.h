@@ -77,6 +77,10 @@ std::string_view MakeFieldName(const char* name);
 // detoasted in the current memory context.
 bool WriteValue(EventBuffer* buffer, const ValueStyle& style, TypePlan* plan, Datum value);
 
+// The same behind the field's name.
+bool WriteField(EventBuffer* buffer, const ValueStyle& style, std::string_view name, TypePlan* plan,
+                Datum value);
+
 // A text as a JSON string; it is checked to be UTF-8.
 void WriteText(EventBuffer* buffer, std::string_view text);
 
