@@ -55,6 +55,7 @@ INSERT INTO open_function VALUES
     ('teamscale.create_event_stream'), ('teamscale.alter_event_stream'), ('teamscale.drop_event_stream'),
     ('teamscale.restart_event_stream'), ('teamscale.grant_event_stream'), ('teamscale.revoke_event_stream'),
     ('teamscale.poll_events'), ('teamscale.ack_events'),
+    ('teamscale_internal.snapshot_step'), ('teamscale_internal.is_sharded'),
     ('teamscale_internal.definition_digest'),
     ('teamscale_internal.execute_here'),
     ('teamscale_internal.forget_sharded_table'),

@@ -31,6 +31,8 @@ INSERT INTO promised_function VALUES
     ('place_values("table" regclass, "values" text[], node text)', 'void', 'volatile', 'unsafe', false),
     ('poll_events(stream text, max_events integer, max_wait interval, partial boolean, OUT id text, OUT node text, OUT lsn pg_lsn, OUT committed_at timestamp with time zone, OUT xid bigint, OUT op text, OUT schema text, OUT "table" text, OUT topic text, OUT key json, OUT payload json, OUT "position" text)', 'SETOF record', 'volatile', 'unsafe', true),
     ('remove_node(name text)', 'void', 'volatile', 'unsafe', false),
+    ('notify_event()', 'trigger', 'volatile', 'unsafe', true),
+    ('snapshot_events(IN stream text, IN "table" regclass, IN chunk_rows integer)', NULL, 'volatile', 'unsafe', false),
     ('restart_event_stream(name text, OUT node text, OUT missing_from pg_lsn, OUT missing_to pg_lsn)', 'SETOF record', 'volatile', 'unsafe', true),
     ('revoke_event_stream(name text, reader regrole)', 'void', 'volatile', 'unsafe', true),
     ('route("table" regclass, key "any", OUT node text, OUT bucket integer, OUT host text, OUT port text, OUT dbname text, OUT epoch bigint)', 'record', 'stable', 'safe', true),

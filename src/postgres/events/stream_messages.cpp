@@ -93,3 +93,20 @@ TEAMSCALE_SQL_FUNCTION(teamscale_write_ddl) {
                             {VARDATA_ANY(json), static_cast<std::size_t>(VARSIZE_ANY_EXHDR(json))});
   PG_RETURN_VOID();
 }
+
+// write_row(secret, stream, relation, row): called for each row, so the secret is an argument.
+TEAMSCALE_SQL_FUNCTION(teamscale_write_row) {
+  const char* secret = text_to_cstring(PG_GETARG_TEXT_PP(0));
+  text* stream = PG_GETARG_TEXT_PP(1);
+  Oid relation = PG_GETARG_OID(2);
+  HeapTupleHeader row = PG_GETARG_HEAPTUPLEHEADER(3);
+  StringInfoData message;
+  initStringInfo(&message);
+  appendBinaryStringInfo(&message, VARDATA_ANY(stream), VARSIZE_ANY_EXHDR(stream));
+  appendBinaryStringInfo(&message, reinterpret_cast<const char*>(&relation), sizeof(relation));
+  appendBinaryStringInfo(&message, reinterpret_cast<const char*>(row),
+                         static_cast<int>(HeapTupleHeaderGetDatumLength(row)));
+  LogLogicalMessage(psprintf("%s%s row", teamscale::kPrefix.data(), secret), message.data,
+                    message.len, true);
+  PG_RETURN_VOID();
+}
