@@ -66,11 +66,14 @@ REVOKE ALL ON FUNCTION teamscale_internal.write_chunk(text, regclass, text[], in
 CREATE FUNCTION teamscale_internal.snapshot_here(stream_id text, table_name text, chunk_rows integer) RETURNS boolean
     LANGUAGE plpgsql VOLATILE STRICT SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    relation regclass := table_name::regclass;
+    relation regclass := to_regclass(table_name);
     progress teamscale_internal.stream_snapshot;
     chunk record;
     scope text := current_setting('teamscale.scope');
 BEGIN
+    IF relation IS NULL THEN  -- a plain table of another node
+        RETURN false;
+    END IF;
     IF NOT EXISTS (SELECT FROM teamscale_internal.stream_snapshot AS p
                    WHERE p.stream_id = snapshot_here.stream_id AND p."table" = table_name) THEN
         INSERT INTO teamscale_internal.stream_snapshot (stream_id, "table", leaf)
