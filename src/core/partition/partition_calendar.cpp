@@ -83,6 +83,13 @@ const Step& PartitionCalendar::StepAt(Point point) const {
   return segments_[SegmentAt(point)].step;
 }
 
+bool PartitionCalendar::IsOfSomeStep(const Range& range) const {
+  if (!range.lower || !axis_.Contains(*range.lower)) return false;
+  return std::any_of(segments_.begin(), segments_.end(), [&](const Segment& segment) {
+    return axis_.Cut(OnGrid(segment.step, *range.lower)) == range;
+  });
+}
+
 std::optional<Range> PartitionCalendar::RangeOf(Point point) const {
   if (!axis_.Contains(point)) return std::nullopt;
   std::size_t segment = SegmentAt(point);

@@ -120,10 +120,16 @@ std::string Fill(const std::vector<Piece>& pieces, std::string_view table, const
 std::string Fit(const std::vector<Piece>& pieces, std::string_view table, const NameParts& parts,
                 const std::string& suffix) {
   std::size_t room = kNameBytes - suffix.size();
-  // The table may come more than once, and less of it by whole characters.
-  while (Fill(pieces, table, parts).size() > room && !table.empty())
-    table = Clip(table, table.size() - 1);
-  return std::string(Clip(Fill(pieces, table, parts), room)) + suffix;
+  std::string name = Fill(pieces, table, parts);
+  auto tables =
+      static_cast<std::size_t>(std::count_if(pieces.begin(), pieces.end(), [](const Piece& piece) {
+        return piece.is_placeholder && piece.text == "table";
+      }));
+  if (name.size() > room && tables > 0) {
+    std::size_t excess = (name.size() - room + tables - 1) / tables;
+    name = Fill(pieces, Clip(table, table.size() - std::min(excess, table.size())), parts);
+  }
+  return std::string(Clip(name, room)) + suffix;
 }
 
 std::string TwoDigits(std::int64_t value) {

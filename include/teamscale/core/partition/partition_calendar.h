@@ -55,6 +55,9 @@ class PartitionCalendar {
   std::optional<Range> Previous(const Range& range) const;
   // The step of the segment in which the point lies.
   const Step& StepAt(Point point) const;
+  // Whether the range, which is not the calendar's, would be one if some step of the policy were
+  // that of the whole axis: what was made before the interval was changed.
+  bool IsOfSomeStep(const Range& range) const;
 
   // A clock's instant on the axis, and back. Of axes of time only.
   Point PointOfInstant(Point instant) const;
