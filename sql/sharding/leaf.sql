@@ -31,36 +31,37 @@ COMMENT ON FUNCTION teamscale_internal.storage_actions(regclass) IS
     'Actions of ALTER TABLE for the storage options and the tablespace of a plain table.';
 
 -- What partitions do not take over from their parent, where it differs.
-CREATE FUNCTION teamscale_internal.leaf_statements(leaf regclass) RETURNS SETOF text
+CREATE FUNCTION teamscale_internal.leaf_statements(parent regclass) RETURNS SETOF text
     LANGUAGE sql STABLE STRICT SET search_path = pg_catalog, pg_temp AS $$
-    WITH pair AS (
-        SELECT l.oid AS leaf, p.oid AS parent, l.relreplident AS leaf_identity, p.relreplident AS parent_identity
+    WITH leaf AS (
+        SELECT l.oid::regclass AS leaf, l.relreplident AS identity, p.relreplident AS parent_identity
         FROM pg_inherits AS i JOIN pg_class AS l ON l.oid = i.inhrelid JOIN pg_class AS p ON p.oid = i.inhparent
-        WHERE i.inhrelid = leaf_statements.leaf
+        WHERE i.inhparent = parent
     ), index_pair AS (
-        SELECT l.indexrelid AS leaf, p.indexrelid AS parent, l.indisreplident AS leaf_identifies, p.indisreplident AS parent_identifies
-        FROM pg_index AS l JOIN pg_inherits AS i ON i.inhrelid = l.indexrelid JOIN pg_index AS p ON p.indexrelid = i.inhparent
-        WHERE l.indrelid = leaf_statements.leaf)
-    SELECT format('ALTER TABLE %s ALTER COLUMN %I SET %s', pair.leaf::regclass, p.attname, change)
-    FROM pair JOIN pg_attribute AS p ON p.attrelid = pair.parent AND p.attnum > 0 AND NOT p.attisdropped
-         JOIN pg_attribute AS l ON l.attrelid = pair.leaf AND l.attname = p.attname
+        SELECT l.indrelid::regclass AS leaf, l.indexrelid::regclass AS index, p.indexrelid AS parent_index,
+               l.indisreplident AS identifies, p.indisreplident AS parent_identifies
+        FROM pg_index AS p JOIN pg_inherits AS i ON i.inhparent = p.indexrelid JOIN pg_index AS l ON l.indexrelid = i.inhrelid
+        WHERE p.indrelid = parent)
+    SELECT format('ALTER TABLE %s ALTER COLUMN %I SET %s', leaf.leaf, p.attname, change)
+    FROM leaf JOIN pg_attribute AS p ON p.attrelid = parent AND p.attnum > 0 AND NOT p.attisdropped
+         JOIN pg_attribute AS l ON l.attrelid = leaf.leaf AND l.attname = p.attname
          CROSS JOIN LATERAL (VALUES
              (CASE WHEN l.attstattarget <> p.attstattarget THEN format('STATISTICS %s', p.attstattarget) END),
              (CASE WHEN teamscale_internal.column_options(l.attoptions) IS DISTINCT FROM teamscale_internal.column_options(p.attoptions)
                    THEN '(' || teamscale_internal.column_options(p.attoptions) || ')' END)) AS c (change)
-    WHERE change IS NOT NULL
+    WHERE change IS NOT NULL AND (l.attstattarget <> p.attstattarget OR p.attoptions IS NOT NULL)
     UNION ALL
-    SELECT format('ALTER INDEX %s ALTER COLUMN %s SET STATISTICS %s', i.leaf::regclass, p.attnum, p.attstattarget)
-    FROM index_pair AS i JOIN pg_attribute AS p ON p.attrelid = i.parent
-         JOIN pg_attribute AS l ON l.attrelid = i.leaf AND l.attnum = p.attnum
+    SELECT format('ALTER INDEX %s ALTER COLUMN %s SET STATISTICS %s', i.index, p.attnum, p.attstattarget)
+    FROM index_pair AS i JOIN pg_attribute AS p ON p.attrelid = i.parent_index
+         JOIN pg_attribute AS l ON l.attrelid = i.index AND l.attnum = p.attnum
     WHERE l.attstattarget <> p.attstattarget
     UNION ALL
-    SELECT format('ALTER TABLE %s REPLICA IDENTITY %s', pair.leaf::regclass,
+    SELECT format('ALTER TABLE %s REPLICA IDENTITY %s', leaf,
                   CASE parent_identity WHEN 'f' THEN 'FULL' WHEN 'n' THEN 'NOTHING' ELSE 'DEFAULT' END)
-    FROM pair WHERE leaf_identity <> parent_identity AND parent_identity <> 'i'
+    FROM leaf WHERE identity <> parent_identity AND parent_identity <> 'i'
     UNION ALL
-    SELECT format('ALTER TABLE %s REPLICA IDENTITY USING INDEX %I', leaf_statements.leaf, c.relname)
-    FROM index_pair AS i JOIN pg_class AS c ON c.oid = i.leaf WHERE parent_identifies AND NOT leaf_identifies
+    SELECT format('ALTER TABLE %s REPLICA IDENTITY USING INDEX %I', i.leaf, c.relname)
+    FROM index_pair AS i JOIN pg_class AS c ON c.oid = i.index WHERE parent_identifies AND NOT identifies
 $$;
 COMMENT ON FUNCTION teamscale_internal.leaf_statements(regclass) IS
-    'What makes a leaf conform with its parent: statistics targets and options of columns and indexes, replica identity.';
+    'What makes the leaves of a table conform with it: statistics targets and options of columns and indexes, replica identity.';

@@ -71,16 +71,15 @@ COMMENT ON FUNCTION teamscale_internal.table_obstacles(regclass) IS 'What a tabl
 
 CREATE FUNCTION teamscale_internal.uniqueness_obstacles("table" regclass, key name) RETURNS SETOF text
     LANGUAGE sql STABLE STRICT SET search_path = pg_catalog, pg_temp AS $$
-    SELECT format('%s "%s" does not contain the key "%s"',
-                  CASE WHEN i.indisprimary THEN 'primary key' ELSE 'unique index' END, c.relname, key)
+    SELECT format('%s "%s" does not contain the key "%s"%s',
+                  CASE WHEN i.indisprimary THEN 'primary key' ELSE 'unique index' END, c.relname, key,
+                  CASE WHEN a.attnum = ANY ((i.indkey::smallint[])[0:i.indnkeyatts - 1]) THEN ' in its own collation' ELSE '' END)
     FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid
+         LEFT JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attname = key
     WHERE i.indrelid = "table" AND i.indisunique
-      AND NOT (SELECT a.attnum FROM pg_attribute AS a WHERE a.attrelid = "table" AND a.attname = key)
-              = ANY ((i.indkey::smallint[])[0:i.indnkeyatts - 1])
-    UNION ALL
-    SELECT format('unique index "%s" is on an expression', c.relname)
-    FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid
-    WHERE i.indrelid = "table" AND i.indisunique AND 0 = ANY (i.indkey::smallint[])
+      AND NOT EXISTS (SELECT FROM unnest((i.indkey::smallint[])[0:i.indnkeyatts - 1], (i.indcollation::oid[])[0:i.indnkeyatts - 1])
+                                  AS k (number, used_collation)
+                      WHERE k.number = a.attnum AND k.used_collation = a.attcollation)
     UNION ALL
     SELECT format('exclusion constraint "%s"', conname) FROM pg_constraint WHERE conrelid = "table" AND contype = 'x'
 $$;
@@ -106,10 +105,10 @@ CREATE FUNCTION teamscale_internal.dependency_obstacles("table" regclass) RETURN
                   SELECT FROM own WHERE own.relation = teamscale_internal.relation_of_part(d.classid, d.objid))
     )
     SELECT format('materialized view "%s" reads the table', c.oid::regclass)
-    FROM own JOIN pg_class AS c ON c.oid = own.relation AND c.relkind = 'm'
+    FROM own JOIN pg_class AS c ON c.oid = own.relation AND c.relkind = 'm' AND c.oid <> "table"
     UNION ALL
     SELECT format('view "%s" is temporary', c.oid::regclass)
-    FROM own JOIN pg_class AS c ON c.oid = own.relation AND c.relkind = 'v' AND c.relpersistence = 't'
+    FROM own JOIN pg_class AS c ON c.oid = own.relation AND c.relkind = 'v' AND c.relpersistence = 't' AND c.oid <> "table"
     UNION ALL
     SELECT format('view "%s" belongs to an extension', c.oid::regclass)
     FROM own JOIN pg_class AS c ON c.oid = own.relation AND c.relkind = 'v'

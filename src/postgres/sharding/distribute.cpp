@@ -13,6 +13,7 @@ extern "C" {
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "utils/guc.h"
+#include "utils/syscache.h"
 }
 
 namespace teamscale {
@@ -21,7 +22,8 @@ namespace {
 
 // Expressions, constants and rows go through text, here and on the other nodes, to which these
 // settings travel; new tables are as they are described and not as the session prefers them. Rows
-// that row security would hide are an error.
+// that row security would hide are an error. Many small queries on the catalogs, whose costs are
+// overestimated, are not worth compiling.
 constexpr const char* kSettings[][2] = {
     {"search_path", "pg_catalog, pg_temp"},
     {"datestyle", "ISO, YMD"},
@@ -33,6 +35,7 @@ constexpr const char* kSettings[][2] = {
     {"default_tablespace", ""},
     {"default_table_access_method", "heap"},
     {"row_security", "off"},
+    {"jit", "off"},
 };
 
 void CheckSession(const char* function) {
@@ -65,6 +68,12 @@ void CheckGiven(FunctionCallInfo fcinfo, int count, const char* function) {
                       errmsg("argument %d of %s() must not be null", i + 1, function)));
 }
 
+void CheckExists(Oid table) {
+  if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(table)))
+    ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
+                    errmsg("relation with OID %u does not exist", table)));
+}
+
 void CallBody(const char* call, FunctionCallInfo fcinfo, const Oid* types) {
   int count = PG_NARGS();
   auto* values = static_cast<Datum*>(palloc(sizeof(Datum) * count));
@@ -92,6 +101,7 @@ void CallBody(const char* call, FunctionCallInfo fcinfo, const Oid* types) {
 void MoveTable(const char* function, const char* call, FunctionCallInfo fcinfo, const Oid* types) {
   CheckSession(function);
   CheckIsolation(function);
+  CheckExists(PG_GETARG_OID(0));
   BeginDistributionProgress(function, PG_GETARG_OID(0));
   PG_TRY();
   { CallBody(call, fcinfo, types); }
@@ -125,6 +135,7 @@ TEAMSCALE_SQL_FUNCTION(teamscale_place_values) {
   static const Oid types[] = {REGCLASSOID, TEXTARRAYOID, TEXTOID};
   teamscale::CheckGiven(fcinfo, 3, "place_values");
   teamscale::CheckSession("place_values");
+  teamscale::CheckExists(PG_GETARG_OID(0));
   teamscale::CallBody("SELECT teamscale_internal.place_values($1, $2, $3)", fcinfo, types);
   PG_RETURN_VOID();
 }

@@ -92,12 +92,6 @@ List* LeafActions(Oid parent) {
       parent);
 }
 
-void ConformLeaf(Oid leaf) {
-  ListCell* cell;
-  foreach (cell, TextsOf("SELECT teamscale_internal.leaf_statements($1)", leaf))
-    RunAsExtensionOwner(static_cast<char*>(lfirst(cell)));
-}
-
 void CreateLeaf(Oid parent, const char* name, const core::Bucket& bucket, List* actions) {
   char* leaf = quote_qualified_identifier("teamscale_bucket", name);
   StringInfoData sql;
@@ -137,7 +131,8 @@ void CreateLeaves(Oid parent) {
 void ConformLeaves(Oid parent) {
   SPI_connect();
   ListCell* cell;
-  foreach (cell, find_inheritance_children(parent, NoLock)) ConformLeaf(lfirst_oid(cell));
+  foreach (cell, TextsOf("SELECT teamscale_internal.leaf_statements($1)", parent))
+    RunAsExtensionOwner(static_cast<char*>(lfirst(cell)));
   SPI_finish();
 }
 

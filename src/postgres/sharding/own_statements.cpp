@@ -194,10 +194,12 @@ TEAMSCALE_SQL_FUNCTION(teamscale_act_for_router) {
   const char* sql = text_to_cstring(PG_GETARG_TEXT_PP(0));
   char* answer = nullptr;
   AsExtensionOwner([&] {
-    // The caller's path could lead to operators and functions of the caller's own.
+    // The caller's path could lead to operators and functions of the caller's own. Queries on the
+    // catalogs are not worth compiling.
     int settings = NewGUCNestLevel();
     set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION,
                       GUC_ACTION_SAVE, true, 0, false);
+    set_config_option("jit", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
     answer = RunHere(sql);
     AtEOXact_GUC(true, settings);
   });
