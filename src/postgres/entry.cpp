@@ -15,6 +15,9 @@
 #include "teamscale/postgres/events/event_writer.h"
 #include "teamscale/postgres/events/stream_task.h"
 #include "teamscale/postgres/partition/lock_attempts.h"
+#include "teamscale/postgres/partition/maintenance_clock.h"
+#include "teamscale/postgres/partition/maintenance_job.h"
+#include "teamscale/postgres/partition/maintenance_schedule.h"
 #include "teamscale/postgres/sharding/ddl_guard.h"
 #include "teamscale/postgres/sharding/distribution_progress.h"
 #include "teamscale/postgres/sharding/executor.h"
@@ -43,6 +46,9 @@ void _PG_init(void) {
   teamscale::InitRemoteTransaction();
   teamscale::InitSettlingTask();
   teamscale::InitLockAttempts();
+  teamscale::InitMaintenanceClock();
+  teamscale::InitMaintenanceJob();
+  teamscale::InitMaintenanceSchedule();
   teamscale::InitKeyRouter();
   teamscale::InitExecutor();
   teamscale::InitDdlGuard();

@@ -49,7 +49,11 @@ SELECT lives_ok($$ DO $do$
 CREATE TEMPORARY TABLE open_function (name text);
 INSERT INTO open_function VALUES
     ('teamscale.bucket_of'), ('teamscale.node_of'), ('teamscale.route'), ('teamscale.text_form'),
-    ('teamscale.partition_range'),
+    ('teamscale.partition_range'), ('teamscale.create_partition_policy'), ('teamscale.alter_partition_policy'),
+    ('teamscale.drop_partition_policy'), ('teamscale.plan_partitions'), ('teamscale.maintain_partitions'),
+    ('teamscale.import_partman_config'),
+    ('teamscale_internal.store_partition_policy'), ('teamscale_internal.accept_partition_clock'),
+    ('teamscale_internal.create_planned_partitions'), ('teamscale_internal.read_partition_policy'),
     ('teamscale.run_on_key'), ('teamscale.run_on_node'), ('teamscale.run_on_all_nodes'),
     ('teamscale_internal.act_for_router'),
     ('teamscale.create_event_stream'), ('teamscale.alter_event_stream'), ('teamscale.drop_event_stream'),

@@ -27,6 +27,12 @@ INSERT INTO promised_function VALUES
     ('flush_cache(name text, VARIADIC key "any")', 'void', 'volatile', 'unsafe', false),
     ('node_of("table" regclass, key "any")', 'text', 'stable', 'safe', true),
     ('node_of("table" regclass, key text)', 'text', 'stable', 'safe', true),
+    ('alter_partition_policy("table" regclass, every text, "from" text, premake integer, retain text, on_expiry text, move_to name, "values" jsonb, modulus integer, tablespaces jsonb, name_template text, default_partition boolean, before_drop regprocedure, accept_clock boolean)', 'void', 'volatile', 'unsafe', true),
+    ('create_partition_policy("table" regclass, "column" name, every text, kind text, premake integer, retain text, on_expiry text, move_to name, time_zone text, epoch text, "values" jsonb, modulus integer, tablespaces jsonb, name_template text, default_partition boolean, before_drop regprocedure, sub_policy jsonb)', 'void', 'volatile', 'unsafe', true),
+    ('drop_partition_policy("table" regclass)', 'void', 'volatile', 'unsafe', true),
+    ('import_partman_config(OUT "table" text, OUT statement text, OUT remarks text)', 'SETOF record', 'stable', 'unsafe', true),
+    ('maintain_partitions(IN for_table regclass, IN max_time interval)', NULL, 'volatile', 'unsafe', true),
+    ('plan_partitions(for_table regclass)', 'TABLE("table" regclass, action text, object text, bound text, reason text, lock text, rows bigint, bytes bigint)', 'volatile', 'unsafe', true),
     ('partition_range(every interval, at timestamp with time zone, time_zone text)', 'tstzrange', 'stable', 'safe', true),
     ('place_values("table" regclass, "values" text[], node text)', 'void', 'volatile', 'unsafe', false),
     ('poll_events(stream text, max_events integer, max_wait interval, partial boolean, OUT id text, OUT node text, OUT lsn pg_lsn, OUT committed_at timestamp with time zone, OUT xid bigint, OUT op text, OUT schema text, OUT "table" text, OUT topic text, OUT key json, OUT payload json, OUT "position" text)', 'SETOF record', 'volatile', 'unsafe', true),
@@ -61,6 +67,9 @@ INSERT INTO promised_view VALUES
     ('cache', 'function regprocedure, table regclass, key name[], value name[], unique boolean, order_by text, filter text, ttl interval, near_ttl interval, state text, culprit text', false),
     ('in_doubt_transaction', 'gid text, router text, node text, age interval, waits_for text', false),
     ('node', 'name text, conninfo text, region text, state text, is_local boolean, buckets bigint', true),
+    ('partition', 'table regclass, partition regclass, level integer, lower text, upper text, values text[], modulus integer, remainder integer, state text, tablespace name, rows bigint, bytes bigint', true),
+    ('partition_policy', 'table regclass, level smallint, column name, kind text, every text, premake integer, retain text, on_expiry text, move_to name, time_zone text, epoch text, values jsonb, modulus integer, tablespaces jsonb, name_template text, default_partition boolean, before_drop regprocedure', true),
+    ('stat_maintenance', 'table regclass, last_run timestamp with time zone, last_end timestamp with time zone, next_run timestamp with time zone, actions bigint, failures bigint, failed_runs integer, ranges_ahead bigint, last_failure timestamp with time zone, last_failed_action text, last_sqlstate text, last_message text', true),
     ('sharded_table', 'table regclass, key name, method text, colocation_group integer, buckets bigint', true),
     ('stat_cache', 'function regprocedure, hits bigint, misses bigint, absent bigint, expired bigint, recent_write bigint, bypasses bigint, own_write bigint, serializable bigint, recovery bigint, row_security bigint, not_guarded bigint, logical_apply bigint, other_bypass bigint, installs bigint, negative_installs bigint, refused_recent_write bigint, refused_outdated bigint, refused_definition bigint, refused_too_large bigint, dropped bigint, flight_waits bigint, remote bigint, near_hits bigint, bytes bigint, mean_value_bytes numeric', false),
     ('stat_progress_distribute', 'pid integer, table regclass, command text, phase text, rows_total bigint, rows_moved bigint', true);
@@ -72,9 +81,9 @@ SELECT set_eq($$
     FROM pg_class AS c WHERE c.relnamespace = 'teamscale'::regnamespace AND c.relkind IN ('r', 'v', 'm', 'p')
     $$, 'TABLE promised_view', 'views and their columns');
 
--- teamscale.wait_point and teamscale.removed_guard are of the test build alone.
+-- teamscale.wait_point, teamscale.removed_guard and teamscale.partition_clock are of the test build alone.
 SELECT set_eq($$
-    SELECT name, context, coalesce(unit, '') AS unit FROM pg_settings WHERE name LIKE 'teamscale.%' AND name NOT IN ('teamscale.wait_point', 'teamscale.removed_guard')
+    SELECT name, context, coalesce(unit, '') AS unit FROM pg_settings WHERE name LIKE 'teamscale.%' AND name NOT IN ('teamscale.wait_point', 'teamscale.removed_guard', 'teamscale.partition_clock')
     $$, $$ VALUES
     ('teamscale.cache_size', 'postmaster', 'kB'),
     ('teamscale.cache_wait_timeout', 'user', 'ms'),
@@ -82,6 +91,8 @@ SELECT set_eq($$
     ('teamscale.max_event_size', 'superuser', 'kB'),
     ('teamscale.max_caches', 'postmaster', ''),
     ('teamscale.scope', 'user', ''),
+    ('teamscale.partition_interval', 'sighup', 'ms'),
+    ('teamscale.partition_workers', 'sighup', ''),
     ('teamscale.partition_lock_attempts', 'sighup', ''),
     ('teamscale.partition_lock_timeout', 'sighup', 'ms'),
     ('teamscale.settle_interval', 'sighup', 'ms'),

@@ -271,7 +271,7 @@ NewPartition Planning::Make(const Level& level, const Bound& bound, const NamePa
 std::vector<NewPartition> Planning::PartsOf(const PartitionPolicy& policy, const TableName& table,
                                             const std::string& tablespace,
                                             const std::optional<Range>& within) {
-  PartitionedTable empty{.name = table};
+  PartitionedTable empty{.name = table, .leaves = {}};
   Planning planning(state_, last_run_, now_);
   planning.names_.swap(names_);
   planning.PlanTable(
@@ -285,13 +285,14 @@ std::vector<NewPartition> Planning::PartsOf(const PartitionPolicy& policy, const
 
 Action Planning::Creating(ActionKind kind, const Level& level, std::vector<NewPartition> created,
                           std::string reason) const {
-  return {.kind = kind,
-          .parent = level.Ref(),
-          .object = {0, created.front().name},
-          .bound = created.front().bound,
-          .created = std::move(created),
-          .reason = std::move(reason),
-          .lock = LockOf(kind, level)};
+  Action action{.kind = kind,
+                .parent = level.Ref(),
+                .object = {0, created.front().name},
+                .bound = created.front().bound,
+                .reason = std::move(reason),
+                .lock = LockOf(kind, level)};
+  action.created = std::move(created);
+  return action;
 }
 
 std::vector<Bound> Planning::TargetsUnder(PartitionId parent) const {

@@ -4,8 +4,10 @@ extern "C" {
 #include "access/htup_details.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_namespace.h"
+#include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
+#include "utils/array.h"
 #include "utils/guc.h"
 #include "utils/syscache.h"
 }
@@ -39,6 +41,43 @@ int ExecuteAsExtensionOwner(const char* sql, int count, Oid* types, Datum* value
     ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR),
                     errmsg("could not change the catalog: %s", SPI_result_code_string(status))));
   return status;
+}
+
+Datum OidArray(const List* oids) {
+  int count = list_length(oids);
+  auto* elements = static_cast<Datum*>(palloc(sizeof(Datum) * (count + 1)));
+  for (int i = 0; i < count; ++i) elements[i] = ObjectIdGetDatum(list_nth_oid(oids, i));
+  return PointerGetDatum(construct_array(elements, count, OIDOID, sizeof(Oid), true, TYPALIGN_INT));
+}
+
+namespace {
+
+List* ReadRows(const char* sql, int count, Oid* types, Datum* values) {
+  MemoryContext context = CurrentMemoryContext;
+  List* rows = NIL;
+  SPI_connect();
+  ExecuteAsExtensionOwner(sql, count, types, values, nullptr);
+  MemoryContext spi = MemoryContextSwitchTo(context);
+  for (uint64 i = 0; i < SPI_processed; ++i) {
+    int columns = SPI_tuptable->tupdesc->natts;
+    auto** row = static_cast<char**>(palloc(sizeof(char*) * columns));
+    for (int column = 0; column < columns; ++column)
+      row[column] = SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, column + 1);
+    rows = lappend(rows, row);
+  }
+  MemoryContextSwitchTo(spi);
+  SPI_finish();
+  return rows;
+}
+
+}  // namespace
+
+List* ReadTextRows(const char* sql) { return ReadRows(sql, 0, nullptr, nullptr); }
+
+List* ReadTextRows(const char* sql, const List* oids) {
+  Oid types[] = {OIDARRAYOID};
+  Datum values[] = {OidArray(oids)};
+  return ReadRows(sql, 1, types, values);
 }
 
 }  // namespace teamscale

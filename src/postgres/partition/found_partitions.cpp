@@ -5,7 +5,6 @@
 extern "C" {
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
 }
 
@@ -38,13 +37,6 @@ constexpr char kQuery[] =
     "               JOIN pg_catalog.pg_class AS b ON b.oid = t.relid AND t.isleaf"
     "          HAVING c.relkind = 'p') AS l"
     " ORDER BY 1, 2";
-
-Datum OidArray(const List* oids) {
-  int count = list_length(oids);
-  auto* elements = static_cast<Datum*>(palloc(sizeof(Datum) * (count + 1)));
-  for (int i = 0; i < count; ++i) elements[i] = ObjectIdGetDatum(list_nth_oid(oids, i));
-  return PointerGetDatum(construct_array(elements, count, OIDOID, sizeof(Oid), true, TYPALIGN_INT));
-}
 
 class Row {
  public:

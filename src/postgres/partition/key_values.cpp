@@ -108,13 +108,15 @@ KeyColumn ReadKeyColumn(Oid relation, AttrNumber column) {
   return result;
 }
 
-std::variant<core::KeyAxis, core::Problem> AxisOfColumn(const KeyColumn& column,
-                                                        const std::string& epoch) {
+std::variant<RangeKey, core::Problem> RangeKeyOf(const KeyColumn& column,
+                                                 const std::string& epoch) {
   std::optional<core::IntegerWidth> width = WidthOf(column.type);
   if (width) {
-    if (epoch.empty()) return core::KeyAxis(core::KeyFormat::kNumber, *width);
-    if (epoch == "seconds") return core::KeyAxis(core::KeyFormat::kEpochSeconds, *width);
-    return core::KeyAxis(core::KeyFormat::kEpochMilliseconds, *width);
+    if (epoch.empty())
+      return RangeKey{core::KeyAxis(core::KeyFormat::kNumber, *width), column.type};
+    if (epoch == "seconds")
+      return RangeKey{core::KeyAxis(core::KeyFormat::kEpochSeconds, *width), column.type};
+    return RangeKey{core::KeyAxis(core::KeyFormat::kEpochMilliseconds, *width), column.type};
   }
   if (!epoch.empty())
     return WrongColumn(column, "It is no integer column, and epoch says that it is.",
@@ -128,22 +130,22 @@ std::variant<core::KeyAxis, core::Problem> AxisOfColumn(const KeyColumn& column,
     return WrongColumn(column,
                        "Text sorts by its bytes, as times in ULIDs do, under collation C only.",
                        "Declare the column with COLLATE \"C\".");
-  return core::KeyAxis(*format);
+  return RangeKey{core::KeyAxis(*format), column.type};
 }
 
-core::Point PointOfValue(const core::KeyAxis& axis, Oid type, Datum value) {
-  switch (type) {
+core::Point PointOfValue(const RangeKey& key, Datum value) {
+  switch (key.type) {
     case DATEOID:
       return PointOfDate(DatumGetDateADT(value));
     case TIMESTAMPOID:
     case TIMESTAMPTZOID:
       return PointOfMicroseconds(DatumGetTimestamp(value));
     case INT2OID:
-      return axis.PointOfInteger(DatumGetInt16(value));
+      return key.axis.PointOfInteger(DatumGetInt16(value));
     case INT4OID:
-      return axis.PointOfInteger(DatumGetInt32(value));
+      return key.axis.PointOfInteger(DatumGetInt32(value));
     case INT8OID:
-      return axis.PointOfInteger(DatumGetInt64(value));
+      return key.axis.PointOfInteger(DatumGetInt64(value));
     case UUIDOID:
       return PointOfUuidValue(value);
     default:

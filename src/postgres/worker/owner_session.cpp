@@ -4,6 +4,8 @@
 // backend waits for it, the shared memory segment that holds the queue back to that backend.
 #include "teamscale/postgres/worker/owner_session.h"
 
+#include <utility>
+
 #include "teamscale/postgres/worker/owner_session_start.h"
 
 extern "C" {
@@ -20,10 +22,12 @@ extern "C" {
 #include "storage/proc.h"
 #include "storage/shm_mq.h"
 #include "tcop/dest.h"
+#include "tcop/pquery.h"
 #include "tcop/tcopprot.h"
 #include "tcop/utility.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
+#include "utils/portal.h"
 #include "utils/resowner.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
@@ -70,21 +74,19 @@ void RedirectMessages(dsm_handle handle) {
   MemoryContextSwitchTo(previous);
 }
 
-// The owner's own settings (ALTER ROLE ... SET) must not change what our statements mean or how
-// long they may take.
+// The owner's own settings (ALTER ROLE ... SET), and what its functions set, must not change what
+// our statements mean or how long they may take. For the current transaction.
 void FixSettings() {
-  static constexpr const char* kSettings[][2] = {
-      {"search_path", "pg_catalog, pg_temp"},
-      {"DateStyle", "ISO, YMD"},
-      {"IntervalStyle", "postgres"},
-      {"TimeZone", "UTC"},
-      {"statement_timeout", "0"},
-      {"idle_in_transaction_session_timeout", "0"},
-      {"default_tablespace", ""},
-      {"default_transaction_isolation", "read committed"},
-      {"default_transaction_read_only", "off"}};
+  static constexpr const char* kSettings[][2] = {{"search_path", "pg_catalog, pg_temp"},
+                                                 {"DateStyle", "ISO, YMD"},
+                                                 {"IntervalStyle", "postgres"},
+                                                 {"TimeZone", "UTC"},
+                                                 {"statement_timeout", "0"},
+                                                 {"lock_timeout", "0"},
+                                                 {"default_tablespace", ""},
+                                                 {"idle_in_transaction_session_timeout", "0"}};
   for (const auto& [name, value] : kSettings)
-    SetConfigOption(name, value, PGC_USERSET, PGC_S_OVERRIDE);
+    set_config_option(name, value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0, false);
 }
 
 void OpenSessionOf(const OwnerSessionStart& start) {
@@ -94,7 +96,16 @@ void OpenSessionOf(const OwnerSessionStart& start) {
   session_owner = start.owner;
   BackgroundWorkerInitializeConnectionByOid(start.database, restricted ? InvalidOid : start.owner,
                                             0);
-  FixSettings();
+  for (const auto& [name, value] : {std::pair{"default_transaction_isolation", "read committed"},
+                                    std::pair{"default_transaction_read_only", "off"}})
+    SetConfigOption(name, value, PGC_USERSET, PGC_S_OVERRIDE);
+}
+
+// Within a transaction that has just begun.
+void BecomeOwner() {
+  if (restricted)
+    SetUserIdAndSecContext(session_owner,
+                           SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
 }
 
 void ReportEnd() {
@@ -124,12 +135,13 @@ OwnerSessionStart DescribeOwnerSession(Oid owner, const char* name, const char* 
   return start;
 }
 
+Oid OwnerOfSession() { return session_owner; }
+
 void BeginOwnerTransaction() {
   SetCurrentStatementStartTimestamp();
   StartTransactionCommand();
-  if (restricted)
-    SetUserIdAndSecContext(session_owner,
-                           SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
+  BecomeOwner();
+  FixSettings();
   PushActiveSnapshot(GetTransactionSnapshot());
 }
 
@@ -152,8 +164,12 @@ void ExecuteInOwnerTransaction(const char* sql) {
   SPI_finish();
 }
 
-void ExecuteOwnerCommand(const char* sql) {
-  BeginOwnerTransaction();
+void ExecuteOwnerCommand(const char* sql, const char* lock_timeout) {
+  // The command may end its transaction and begin another. What it works on outlives that here, and
+  // whatever runs within it (event triggers) finds a portal to take its snapshots from.
+  MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "teamscale owner command",
+                                                ALLOCSET_DEFAULT_SIZES);
+  MemoryContext caller = MemoryContextSwitchTo(context);
   auto* raw = linitial_node(RawStmt, pg_parse_query(sql));
   auto* statement = makeNode(PlannedStmt);
   statement->commandType = CMD_UTILITY;
@@ -161,10 +177,27 @@ void ExecuteOwnerCommand(const char* sql) {
   statement->stmt_location = raw->stmt_location;
   statement->stmt_len = raw->stmt_len;
   statement->canSetTag = true;
-  ProcessUtility(statement, sql, false, PROCESS_UTILITY_TOPLEVEL, nullptr, nullptr, None_Receiver,
-                 nullptr);
-  // The command may have ended that transaction and left another one.
-  CommitOwnerTransaction();
+  List* statements = list_make1(statement);
+  SetConfigOption("lock_timeout", lock_timeout, PGC_USERSET, PGC_S_OVERRIDE);
+  PG_TRY();
+  {
+    StartTransactionCommand();
+    BecomeOwner();
+    Portal portal = CreateNewPortal();
+    portal->visible = false;
+    PortalDefineQuery(portal, nullptr, sql, CreateCommandTag(raw->stmt), statements, nullptr);
+    PortalStart(portal, nullptr, 0, InvalidSnapshot);
+    MemoryContextSwitchTo(context);
+    PortalRun(portal, FETCH_ALL, true, true, None_Receiver, None_Receiver, nullptr);
+    PortalDrop(portal, false);
+    CommitTransactionCommand();
+    if (restricted) SetUserIdAndSecContext(BOOTSTRAP_SUPERUSERID, 0);
+  }
+  PG_FINALLY();
+  { SetConfigOption("lock_timeout", "0", PGC_USERSET, PGC_S_OVERRIDE); }
+  PG_END_TRY();
+  MemoryContextSwitchTo(caller);
+  MemoryContextDelete(context);
 }
 
 }  // namespace teamscale

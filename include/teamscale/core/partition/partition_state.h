@@ -40,7 +40,7 @@ struct Leaf;
 struct PartitionedTable {
   PartitionId id = 0;
   TableName name = {};
-  std::vector<Leaf> leaves = {};  // the default partition among them
+  std::vector<Leaf> leaves;  // the default partition among them
   std::vector<RowsInDefault> rows_in_default = {};
   std::vector<ValueInDefault> values_in_default = {};
   // Where keys are numbers: the greatest key in any partition but the default one; and what the

@@ -3,6 +3,10 @@
 
 #include "teamscale/postgres/boundary/server.h"
 
+extern "C" {
+#include "nodes/pg_list.h"
+}
+
 namespace teamscale {
 
 // By the extension's schema.
@@ -12,5 +16,13 @@ Oid ExtensionOwner();
 // SPI. Gives what SPI_execute_with_args gives; the result stays in SPI.
 int ExecuteAsExtensionOwner(const char* sql, int count, Oid* types, Datum* values,
                             const char* nulls);
+
+// An array of OIDs as SQL has it.
+Datum OidArray(const List* oids);
+
+// What such a query, without a parameter or with an array of OIDs as its only one, gives, as text:
+// one array of char* for each row, null for NULL, in the current memory context. Plain dialect.
+List* ReadTextRows(const char* sql);
+List* ReadTextRows(const char* sql, const List* oids);
 
 }  // namespace teamscale

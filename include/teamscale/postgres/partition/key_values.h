@@ -22,15 +22,20 @@ struct KeyColumn {
   char name[NAMEDATALEN];
 };
 
+// The axis of a column, and the type whose values are points on it.
+struct RangeKey {
+  core::KeyAxis axis;
+  Oid type;
+};
+
 // Plain dialect. Raises 42703 when the column is gone.
 KeyColumn ReadKeyColumn(Oid relation, AttrNumber column);
 
 // epoch: seconds, milliseconds or empty. A problem when no range policy can be on such a column.
-std::variant<core::KeyAxis, core::Problem> AxisOfColumn(const KeyColumn& column,
-                                                        const std::string& epoch);
+std::variant<RangeKey, core::Problem> RangeKeyOf(const KeyColumn& column, const std::string& epoch);
 
-// The point of a value that is not null; infinite times are beyond all bounds. Plain and guarded:
-// raises nothing for a value of the axis' type.
-core::Point PointOfValue(const core::KeyAxis& axis, Oid type, Datum value);
+// The point of a value that is not null; infinite times are beyond all bounds. Raises nothing:
+// callable from both dialects.
+core::Point PointOfValue(const RangeKey& key, Datum value);
 
 }  // namespace teamscale

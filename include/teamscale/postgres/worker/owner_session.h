@@ -40,6 +40,9 @@ void RunOwnerJob(Oid owner, const char* name, const char* argument);
 // free. The handle is allocated in the current memory context.
 BackgroundWorkerHandle* StartOwnerJob(Oid owner, const char* name, const char* argument);
 
+// Whose session this is; InvalidOid in every other process.
+Oid OwnerOfSession();
+
 // A transaction of the running job, as the owner. Plain dialect; an error leaves it open for
 // whoever handles the error, who then calls AbortOwnerTransaction.
 void BeginOwnerTransaction();
@@ -49,6 +52,6 @@ void AbortOwnerTransaction();
 // One statement within a transaction of the job; raises when it fails.
 void ExecuteInOwnerTransaction(const char* sql);
 // A command that refuses a transaction block (DETACH ... CONCURRENTLY), by itself, outside any.
-void ExecuteOwnerCommand(const char* sql);
+void ExecuteOwnerCommand(const char* sql, const char* lock_timeout);
 
 }  // namespace teamscale

@@ -130,7 +130,7 @@ ModelLeaf& Model::Add(ModelTable& table, const std::string& name, Bound bound) {
 bool Model::Insert(const ModelRow& row) { return Route(table_, row); }
 
 PartitionedTable Model::StateOf(const ModelTable& table, bool details) const {
-  PartitionedTable state{.id = table.id, .name = table.name};
+  PartitionedTable state{.id = table.id, .name = table.name, .leaves = {}};
   state.newest_at_last_run = table.newest_at_last_run;
   const auto* rules = std::get_if<RangeRules>(&table.policy->rules);
   bool is_number = rules != nullptr && !rules->calendar.axis().IsTime();

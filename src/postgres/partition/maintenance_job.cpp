@@ -1,0 +1,203 @@
+#include "teamscale/postgres/partition/maintenance_job.h"
+
+#include <set>
+
+#include "teamscale/postgres/boundary/guard.h"
+#include "teamscale/postgres/partition/action.h"
+#include "teamscale/postgres/partition/calendar.h"
+#include "teamscale/postgres/partition/maintenance_record.h"
+#include "teamscale/postgres/partition/table_owner.h"
+#include "teamscale/postgres/partition/table_plan.h"
+#include "teamscale/postgres/worker/owner_session.h"
+
+extern "C" {
+#include "catalog/namespace.h"
+#include "miscadmin.h"
+#include "storage/lock.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+}
+
+namespace teamscale {
+
+namespace {
+
+constexpr char kJob[] = "partition maintenance";
+// The argument's first word instead of a table.
+constexpr char kAllTables[] = "all";
+
+// Runs body in a transaction of the job. Guarded; body too.
+template <typename F>
+void InOwnerTransaction(F&& body) {
+  CallPostgres([&] {
+    BeginOwnerTransaction();
+    EnterFromPostgres(body);
+    CommitOwnerTransaction();
+  });
+}
+
+// The keys of SQL's advisory locks are of class 1 and 2: no user can hold one of this class.
+constexpr std::uint16_t kLockClass = 3;
+
+// One session at a time maintains a table. An advisory lock, as only those end with their session
+// whatever happens.
+bool LockMaintenance(Oid table, bool wait) {
+  BeginOwnerTransaction();
+  Oid record =
+      get_relname_relid("partition_maintenance", get_namespace_oid("teamscale_internal", false));
+  CommitOwnerTransaction();
+  LOCKTAG tag;
+  SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, record, table, kLockClass);
+  return LockAcquire(&tag, ExclusiveLock, true, !wait) != LOCKACQUIRE_NOT_AVAIL;
+}
+
+// What a user or the server's shutdown has stopped is no failure of the action.
+bool IsCancel(const ErrorData* error) {
+  return error->sqlerrcode == ERRCODE_QUERY_CANCELED || error->sqlerrcode == ERRCODE_ADMIN_SHUTDOWN;
+}
+
+// Runs body outside a transaction. What it raises is given, and the transaction that it left is
+// rolled back; a cancel is raised on. Null when all went well. Plain dialect.
+template <typename F>
+ErrorData* Catch(F&& body) {
+  MemoryContext context = CurrentMemoryContext;
+  ErrorData* volatile error = nullptr;
+  PG_TRY();
+  { body(); }
+  PG_CATCH();
+  {
+    MemoryContextSwitchTo(context);
+    error = CopyErrorData();
+    if (IsCancel(error)) PG_RE_THROW();
+    FlushErrorState();
+    AbortOwnerTransaction();
+  }
+  PG_END_TRY();
+  MemoryContextSwitchTo(context);
+  return error;
+}
+
+// Plain dialect.
+void Warn(Oid table, const char* what, const ErrorData* error) {
+  BeginOwnerTransaction();
+  RecordFailure(table, what, error);
+  const char* name = get_rel_name(table);
+  CommitOwnerTransaction();
+  ereport(WARNING, (errcode(error->sqlerrcode),
+                    errmsg("could not %s of \"%s\": %s", what, name, error->message),
+                    error->detail ? errdetail_internal("%s", error->detail) : 0,
+                    errhint("The next run tries again; see teamscale.stat_maintenance.")));
+}
+
+// Whether the action was done. Plain dialect.
+bool Attempt(Oid table, const char* what, const core::Action& action,
+             const core::Retention* retention) {
+  if (const ErrorData* error = Catch([&] { PerformAction(table, action, retention); })) {
+    Warn(table, what, error);
+    return false;
+  }
+  BeginOwnerTransaction();
+  RecordAction(table);
+  CommitOwnerTransaction();
+  return true;
+}
+
+const core::Retention* RetentionOf(const core::PartitionPolicy& policy) {
+  auto* rules = std::get_if<core::RangeRules>(&policy.rules);
+  return rules && rules->retention ? &*rules->retention : nullptr;
+}
+
+void RecordStart(Oid table, const core::Plan& plan) {
+  InOwnerTransaction([&] {
+    TimestampTz clock = InstantOfPoint(plan.clock);
+    std::string newest;
+    for (const core::NewestKey& key : plan.newest)
+      newest += (newest.empty() ? "{\"" : ", \"") + std::to_string(key.table) +
+                "\": " + std::to_string(key.newest);
+    if (!newest.empty()) newest += "}";
+    const char* text = newest.empty() ? nullptr : newest.c_str();
+    std::optional<std::int64_t> ahead = plan.ranges_ahead;
+    CallPostgres([=] { RecordRun(table, clock, text, ahead ? &*ahead : nullptr); });
+  });
+}
+
+// Guarded. Plans are made until one has nothing more to do. What failed, or is blocked, is left
+// alone for the rest of the run, whatever else was planned for it: a partition that was not
+// detached must not be dropped.
+void MaintainUntil(Oid table, TimestampTz until) {
+  std::set<std::string> left_alone;
+  bool first = true;
+  for (bool progress = true; progress; first = false) {
+    progress = false;
+    std::vector<TablePlan> plans;
+    InOwnerTransaction([&] { plans = PlanTables({table}); });
+    if (plans.empty()) return;  // the policy was ended
+    const TablePlan& plan = plans.front();
+    if (first) RecordStart(table, plan.plan);
+    for (const core::Action& action : plan.plan.actions) {
+      std::string object = core::QuoteName(action.object.name);
+      if (action.kind == core::ActionKind::kBlocked) left_alone.insert(object);
+      if (!action.DoesSomething() || left_alone.contains(object)) continue;
+      if (GetCurrentTimestamp() >= until) return;
+      std::string what = core::ActionName(action.kind) + (" " + object);
+      const char* text = what.c_str();
+      const core::Retention* retention = RetentionOf(*plan.policy);
+      if (CallPostgres([&] { return Attempt(table, text, action, retention); }))
+        progress = true;
+      else
+        left_alone.insert(object);
+    }
+  }
+}
+
+// Guarded. Who is asked to maintain a table waits until another run of it has ended; who goes
+// through all of them leaves it to that run.
+void MaintainLocked(Oid table, TimestampTz until, bool wait) {
+  if (!CallPostgres([=] { return LockMaintenance(table, wait); })) return;
+  MaintainUntil(table, until);
+  InOwnerTransaction([table] { CallPostgres([table] { RecordRunEnd(table); }); });
+}
+
+// Guarded. One table after the other; what is wrong with one table's policy stops no other.
+void MaintainAll() {
+  std::vector<Oid> tables;
+  InOwnerTransaction([&] {
+    tables = OwnTablesWithPolicy();
+    // Those of roles that the owner is a member of are maintained in those roles' sessions.
+    std::erase_if(tables, [](Oid table) {
+      return CallPostgres([table] { return TableOwner(table); }) != OwnerOfSession();
+    });
+  });
+  for (Oid table : tables) {
+    CallPostgres([table] {
+      const ErrorData* error = Catch(
+          [table] { EnterFromPostgres([table] { MaintainLocked(table, DT_NOEND, false); }); });
+      if (error) Warn(table, "plan the maintenance", error);
+    });
+  }
+}
+
+// The argument is a table's OID and the time until which it is maintained, or kAllTables.
+void RunJob(const char* argument) {
+  EnterFromPostgres([argument] {
+    if (std::string_view(argument) == kAllTables) return MaintainAll();
+    char* end;
+    auto table = static_cast<Oid>(std::strtoul(argument, &end, 10));
+    MaintainLocked(table, std::strtoll(end, nullptr, 10), true);
+  });
+}
+
+}  // namespace
+
+void InitMaintenanceJob() { RegisterOwnerJob(kJob, RunJob); }
+
+void MaintainTable(Oid table, TimestampTz until) {
+  RunOwnerJob(TableOwner(table), kJob, psprintf("%u %lld", table, static_cast<long long>(until)));
+}
+
+BackgroundWorkerHandle* StartMaintenanceOf(Oid owner) {
+  return StartOwnerJob(owner, kJob, kAllTables);
+}
+
+}  // namespace teamscale
