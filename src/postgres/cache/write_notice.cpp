@@ -1,5 +1,6 @@
 #include "teamscale/postgres/cache/write_notice.h"
 
+#include "teamscale/postgres/boundary/utility_command.h"
 #include "teamscale/postgres/cache/definition.h"
 #include "teamscale/postgres/cache/definition_changes.h"
 #include "teamscale/postgres/cache/rename_guard.h"
@@ -84,26 +85,8 @@ void Start(QueryDesc* query, int flags) {
 
 // Commands after which every cached answer is what it was. All others are watched.
 bool KeepsAnswers(const Node* tree) {
+  if (NamesNoTable(tree)) return true;
   switch (nodeTag(tree)) {
-    case T_TransactionStmt:
-    case T_VariableSetStmt:
-    case T_VariableShowStmt:
-    case T_FetchStmt:
-    case T_ClosePortalStmt:
-    case T_PrepareStmt:
-    case T_ExecuteStmt:
-    case T_DeallocateStmt:
-    case T_ExplainStmt:
-    case T_DeclareCursorStmt:
-    case T_NotifyStmt:
-    case T_ListenStmt:
-    case T_UnlistenStmt:
-    case T_LoadStmt:
-    case T_CheckPointStmt:
-    case T_DiscardStmt:
-    case T_ConstraintsSetStmt:
-    case T_CallStmt:
-    case T_DoStmt:
     case T_CopyStmt:
     case T_LockStmt:
     case T_CommentStmt:

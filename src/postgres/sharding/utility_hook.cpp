@@ -1,6 +1,7 @@
 #include "teamscale/postgres/sharding/utility_hook.h"
 
 #include "teamscale/postgres/boundary/guard.h"
+#include "teamscale/postgres/boundary/utility_command.h"
 #include "teamscale/postgres/cluster/map.h"
 #include "teamscale/postgres/cluster/node_session.h"
 #include "teamscale/postgres/cluster/remote_transaction.h"
@@ -19,34 +20,8 @@ namespace {
 
 ProcessUtility_hook_type previous_hook = nullptr;
 
-// Commands that have nothing to do with tables, and those that must work where no catalog can be
-// read: in an aborted transaction, or outside any.
-bool MayConcernTables(const Node* tree) {
-  switch (nodeTag(tree)) {
-    case T_TransactionStmt:
-    case T_VariableSetStmt:
-    case T_VariableShowStmt:
-    case T_FetchStmt:
-    case T_ClosePortalStmt:
-    case T_PrepareStmt:
-    case T_ExecuteStmt:
-    case T_DeallocateStmt:
-    case T_ExplainStmt:
-    case T_DeclareCursorStmt:
-    case T_NotifyStmt:
-    case T_ListenStmt:
-    case T_UnlistenStmt:
-    case T_LoadStmt:
-    case T_CheckPointStmt:
-    case T_DiscardStmt:
-    case T_ConstraintsSetStmt:
-    case T_CallStmt:
-    case T_DoStmt:
-      return false;
-    default:
-      return IsTransactionState();
-  }
-}
+// Not where no catalog can be read either: in an aborted transaction, or outside any.
+bool MayConcernTables(const Node* tree) { return !NamesNoTable(tree) && IsTransactionState(); }
 
 bool IsConcerned(const UtilityCall& call) {
   // A subcommand belongs to a command that was looked at before.
