@@ -1,28 +1,18 @@
 #include "teamscale/postgres/sharding/leaf_owner.h"
 
 #include "teamscale/postgres/cluster/map.h"
+#include "teamscale/postgres/partition/table_owner.h"
 
 extern "C" {
-#include "access/htup_details.h"
 #include "access/xact.h"
 #include "catalog/namespace.h"
-#include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
 #include "commands/tablecmds.h"
-#include "utils/syscache.h"
 }
 
 namespace teamscale {
 
 namespace {
-
-Oid OwnerOf(Oid relation) {
-  HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relation));
-  if (!HeapTupleIsValid(tuple)) elog(ERROR, "cache lookup failed for relation %u", relation);
-  Oid owner = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple))->relowner;
-  ReleaseSysCache(tuple);
-  return owner;
-}
 
 bool ChangesOwner(const Node* tree) {
   if (!IsA(tree, AlterTableStmt)) return false;
@@ -41,11 +31,11 @@ void PassOwnerToLeaves(const UtilityCall& call) {
       RangeVarGetRelid(reinterpret_cast<const AlterTableStmt*>(tree)->relation, NoLock, true);
   if (!OidIsValid(parent) || !CurrentShardMap()->FindTable(parent)) return;
   CommandCounterIncrement();
-  Oid owner = OwnerOf(parent);
+  Oid owner = TableOwner(parent);
   ListCell* cell;
   // The right to change the table is one to change its leaves: "recursing" asks for no other.
   foreach (cell, find_all_inheritors(parent, AccessExclusiveLock, nullptr))
-    if (OwnerOf(lfirst_oid(cell)) != owner)
+    if (TableOwner(lfirst_oid(cell)) != owner)
       ATExecChangeOwner(lfirst_oid(cell), owner, true, AccessExclusiveLock);
 }
 

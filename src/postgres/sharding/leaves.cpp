@@ -6,12 +6,11 @@
 #include "teamscale/postgres/boundary/extension_owner.h"
 #include "teamscale/postgres/boundary/sql_function.h"
 #include "teamscale/postgres/cluster/map.h"
+#include "teamscale/postgres/partition/table_owner.h"
 #include "teamscale/postgres/sharding/cluster_command.h"
 #include "teamscale/postgres/sharding/own_statements.h"
 
 extern "C" {
-#include "access/htup_details.h"
-#include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
@@ -20,7 +19,6 @@ extern "C" {
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
-#include "utils/syscache.h"
 }
 
 namespace teamscale {
@@ -49,14 +47,6 @@ bool HasLeaf(List* leaves, const char* suffix) {
   foreach (cell, leaves)
     if (EndsWith(get_rel_name(lfirst_oid(cell)), suffix)) return true;
   return false;
-}
-
-Oid OwnerOf(Oid relation) {
-  HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relation));
-  if (!HeapTupleIsValid(tuple)) elog(ERROR, "cache lookup failed for relation %u", relation);
-  Oid owner = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple))->relowner;
-  ReleaseSysCache(tuple);
-  return owner;
 }
 
 void AppendBound(StringInfo sql, const core::Bucket& bucket) {
@@ -101,7 +91,7 @@ void CreateLeaf(Oid parent, const char* name, const core::Bucket& bucket, List* 
   AppendBound(&sql, bucket);
   RunAsExtensionOwner(sql.data);
   RunAsExtensionOwner(psprintf("ALTER TABLE %s OWNER TO %s", leaf,
-                               quote_identifier(GetUserNameFromId(OwnerOf(parent), false))));
+                               quote_identifier(GetUserNameFromId(TableOwner(parent), false))));
   ListCell* cell;
   foreach (cell, actions)
     RunAsExtensionOwner(psprintf("ALTER TABLE %s %s", leaf, static_cast<char*>(lfirst(cell))));
