@@ -8,7 +8,6 @@ CREATE TABLE teamscale_internal.partition_policy (
     epoch text CHECK (epoch IN ('seconds', 'milliseconds')),
     time_zone text NOT NULL DEFAULT 'UTC',
     premake integer NOT NULL DEFAULT 4,
-    start_at text,
     "values" jsonb,
     modulus integer,
     name_template text NOT NULL DEFAULT '{table}_{period}',

@@ -2,12 +2,6 @@
 
 #include "teamscale/postgres/boundary/extension_owner.h"
 
-extern "C" {
-#include "catalog/pg_type.h"
-#include "executor/spi.h"
-#include "utils/builtins.h"
-}
-
 namespace teamscale {
 
 namespace {
@@ -38,58 +32,33 @@ constexpr char kQuery[] =
     "          HAVING c.relkind = 'p') AS l"
     " ORDER BY 1, 2";
 
-class Row {
- public:
-  Row(uint64 row, MemoryContext context) : tuple_(SPI_tuptable->vals[row]), context_(context) {}
+Oid ReadOid(const char* text) { return static_cast<Oid>(strtoul(text, nullptr, 10)); }
+bool ReadBool(const char* text) { return *text == 't'; }
 
-  Datum Value(int column) const {
-    bool is_null;
-    return SPI_getbinval(tuple_, SPI_tuptable->tupdesc, column, &is_null);
-  }
-  const char* Text(int column) const {
-    const char* text = SPI_getvalue(tuple_, SPI_tuptable->tupdesc, column);
-    return text ? MemoryContextStrdup(context_, text) : nullptr;
-  }
-
- private:
-  HeapTuple tuple_;
-  MemoryContext context_;
-};
-
-const PartitionBoundSpec* ReadBound(const char* text) {
-  return text ? castNode(PartitionBoundSpec, stringToNode(text)) : nullptr;
-}
-
-FoundPartition* Read(const Row& row) {
+FoundPartition* Read(const char* const* row) {
   auto* found = static_cast<FoundPartition*>(palloc(sizeof(FoundPartition)));
-  *found = {.parent = DatumGetObjectId(row.Value(1)),
-            .id = DatumGetObjectId(row.Value(2)),
-            .schema = row.Text(3),
-            .name = row.Text(4),
-            .tablespace = row.Text(5),
-            .bound = ReadBound(row.Text(6)),
-            .kind = DatumGetChar(row.Value(7)),
-            .detach_pending = DatumGetBool(row.Value(8)),
-            .referenced = DatumGetBool(row.Value(9)),
-            .published = DatumGetBool(row.Value(10)),
-            .rows = DatumGetFloat8(row.Value(11)),
-            .bytes = DatumGetFloat8(row.Value(12))};
+  *found = {.parent = ReadOid(row[0]),
+            .id = ReadOid(row[1]),
+            .schema = row[2],
+            .name = row[3],
+            .tablespace = row[4],
+            .bound = row[5] ? castNode(PartitionBoundSpec, stringToNode(row[5])) : nullptr,
+            .kind = *row[6],
+            .detach_pending = ReadBool(row[7]),
+            .referenced = ReadBool(row[8]),
+            .published = ReadBool(row[9]),
+            .rows = strtod(row[10], nullptr),
+            .bytes = strtod(row[11], nullptr)};
   return found;
 }
 
 }  // namespace
 
 List* FindPartitions(const List* parents) {
-  MemoryContext context = CurrentMemoryContext;
   List* found = NIL;
-  SPI_connect();
-  Oid types[] = {OIDARRAYOID};
-  Datum values[] = {OidArray(parents)};
-  ExecuteAsExtensionOwner(kQuery, 1, types, values, nullptr);
-  MemoryContext spi = MemoryContextSwitchTo(context);
-  for (uint64 i = 0; i < SPI_processed; ++i) found = lappend(found, Read(Row(i, context)));
-  MemoryContextSwitchTo(spi);
-  SPI_finish();
+  ListCell* cell;
+  foreach (cell, ReadTextRows(kQuery, parents))
+    found = lappend(found, Read(static_cast<char**>(lfirst(cell))));
   return found;
 }
 

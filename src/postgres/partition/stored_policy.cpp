@@ -21,7 +21,7 @@ namespace {
 // One row for each level of a policy, the upper first. Points are as canonical_point() writes them.
 constexpr char kLevels[] =
     "SELECT p.relation::oid, p.level, p.key, p.kind, coalesce(p.epoch, ''), p.time_zone, p.premake,"
-    "       coalesce(p.start_at, ''), p.modulus, p.name_template, p.default_partition,"
+    "       p.modulus, p.name_template, p.default_partition,"
     "       coalesce(p.retain, ''), p.on_expiry, coalesce(p.move_to, ''),"
     "       coalesce(p.before_drop::text, ''), k.collation_schema, k.collation_name,"
     "       extract(epoch FROM m.clock) * 1000000"
@@ -46,7 +46,6 @@ enum LevelColumn {
   kEpoch,
   kZone,
   kPremake,
-  kStartAt,
   kModulus,
   kNameTemplate,
   kDefaultPartition,
@@ -233,11 +232,8 @@ Level ReadLevel(Row row, const LevelRows& rows) {
     auto found = RangeKeyOf(column, row[kEpoch]);
     if (auto* problem = std::get_if<core::Problem>(&found)) throw InvalidParameter(*problem);
     key = std::get<RangeKey>(found);
-    std::optional<core::Point> start_at;
-    if (*row[kStartAt]) start_at = ParsePoint(key->axis, row[kStartAt]);
     return core::RangeRules{.calendar = ReadCalendar(key->axis, row, rows),
                             .premake = std::stoll(row[kPremake]),
-                            .start_at = start_at,
                             .retention = ReadRetention(row)};
   }();
   core::PartitionPolicy policy{.key = {.column = column.name}, .rules = std::move(rules)};
@@ -256,11 +252,7 @@ Level ReadLevel(Row row, const LevelRows& rows) {
 }  // namespace
 
 std::vector<StoredPolicy> ReadPolicies(const std::vector<Oid>& tables) {
-  const List* oids = CallPostgres([&] {
-    List* list = NIL;
-    for (Oid table : tables) list = lappend_oid(list, table);
-    return list;
-  });
+  const List* oids = CallPostgres([&] { return OidList(tables.data(), tables.size()); });
   std::map<LevelId, LevelRows> rows;
   for (Row row : Read(kSteps, oids)) rows[{row[0], row[1]}].steps.push_back(row);
   for (Row row : Read(kTablespaces, oids)) rows[{row[0], row[1]}].tablespaces.push_back(row);

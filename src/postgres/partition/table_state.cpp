@@ -39,18 +39,8 @@ constexpr char kDetached[] =
 using Row = const char* const*;
 using Found = std::multimap<Oid, const FoundPartition*>;
 
-List* OidList(const std::vector<Oid>& oids) {
-  const Oid* begin = oids.data();
-  std::size_t count = oids.size();
-  return CallPostgres([=] {
-    List* list = NIL;
-    for (std::size_t i = 0; i < count; ++i) list = lappend_oid(list, begin[i]);
-    return list;
-  });
-}
-
 Found FindChildren(const std::vector<Oid>& parents) {
-  const List* oids = OidList(parents);
+  const List* oids = CallPostgres([&] { return OidList(parents.data(), parents.size()); });
   const List* partitions = CallPostgres([=] { return FindPartitions(oids); });
   Found found;
   for (int i = 0; i < list_length(partitions); ++i) {
@@ -172,7 +162,7 @@ std::vector<core::PartitionState> ReadStates(const std::vector<StoredPolicy>& po
     if (child->kind == RELKIND_PARTITIONED_TABLE) partitioned.push_back(child->id);
   Found grandchildren = FindChildren(partitioned);
 
-  const List* oids = OidList(tables);
+  const List* oids = CallPostgres([&] { return OidList(tables.data(), tables.size()); });
   std::map<Oid, core::TableName> names;
   const List* rows = CallPostgres([=] { return ReadTextRows(kTables, oids); });
   for (int i = 0; i < list_length(rows); ++i) {

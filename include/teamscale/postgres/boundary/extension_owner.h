@@ -17,8 +17,8 @@ Oid ExtensionOwner();
 int ExecuteAsExtensionOwner(const char* sql, int count, Oid* types, Datum* values,
                             const char* nulls);
 
-// An array of OIDs as SQL has it.
-Datum OidArray(const List* oids);
+// OIDs as a list, in the current memory context. Plain dialect.
+List* OidList(const Oid* oids, std::size_t count);
 
 // What such a query, without a parameter or with an array of OIDs as its only one, gives, as text:
 // one array of char* for each row, null for NULL, in the current memory context. Plain dialect.
