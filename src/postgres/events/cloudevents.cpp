@@ -155,16 +155,8 @@ void Message(const PluginState* state, EventBuffer* buffer, EventKind kind,
 void Poison(const PluginState* state, EventBuffer* buffer, const RelationPlan* plan,
             std::string_view key, const char* reason) {
   AppendPlainHead(state, buffer, "teamscale.poison");
-  buffer->Append(",\"data\":{\"reason\":");
-  WriteText(buffer, reason);
-  if (plan) {
-    buffer->Append(",\"schema\":");
-    WriteText(buffer, plan->schema);
-    buffer->Append(",\"table\":");
-    WriteText(buffer, plan->table);
-  }
-  buffer->Append(",\"key\":");
-  buffer->Append(key.empty() ? "null" : key);
+  buffer->Append(",\"data\":{");
+  AppendPoison(buffer, plan, key, reason);
   buffer->Append("}}");
 }
 

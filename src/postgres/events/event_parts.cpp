@@ -58,6 +58,20 @@ void AppendJson(EventBuffer* buffer, std::string_view text) {
     WriteText(buffer, text);
 }
 
+void AppendPoison(EventBuffer* buffer, const RelationPlan* plan, std::string_view key,
+                  const char* reason) {
+  buffer->Append("\"reason\":");
+  WriteText(buffer, reason);
+  if (plan) {
+    buffer->Append(",\"schema\":");
+    WriteText(buffer, plan->schema);
+    buffer->Append(",\"table\":");
+    WriteText(buffer, plan->table);
+  }
+  buffer->Append(",\"key\":");
+  buffer->Append(key.empty() ? "null" : key);
+}
+
 bool IsUnchanged(const ColumnPlan& column, const RowValues& row) {
   int index = column.field.index;
   return column.field.type.varlena && !row.nulls[index] &&

@@ -100,16 +100,8 @@ void Poison(const PluginState* state, EventBuffer* buffer, const RelationPlan* p
             std::string_view key, const char* reason) {
   buffer->Append("{\"\":{\"op\":\"poison\",\"id\":\"");
   AppendId(state, buffer);
-  buffer->Append("\",\"reason\":");
-  WriteText(buffer, reason);
-  if (plan) {
-    buffer->Append(",\"schema\":");
-    WriteText(buffer, plan->schema);
-    buffer->Append(",\"table\":");
-    WriteText(buffer, plan->table);
-  }
-  buffer->Append(",\"key\":");
-  buffer->Append(key.empty() ? "null" : key);
+  buffer->Append("\",");
+  AppendPoison(buffer, plan, key, reason);
   buffer->Append("}}");
 }
 

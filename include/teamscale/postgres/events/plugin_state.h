@@ -124,6 +124,11 @@ void AppendLsn(EventBuffer* buffer, XLogRecPtr lsn);
 // JSON that comes from elsewhere: as it is when every parser takes it, otherwise as a string.
 void AppendJson(EventBuffer* buffer, std::string_view text);
 
+// "reason":...,"schema":...,"table":...,"key":... of an event that cannot be written. The plan may
+// be null; the key is JSON, or empty.
+void AppendPoison(EventBuffer* buffer, const RelationPlan* plan, std::string_view key,
+                  const char* reason);
+
 enum class Unchanged {
   kOmit,  // listed by AppendColumnLists
   kPlaceholder,
