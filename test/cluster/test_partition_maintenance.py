@@ -142,13 +142,12 @@ def test_neither_dies_when_an_expired_partition_is_being_read(database):
     assert database.value("SELECT to_regclass('log_2026_01')") is None
 
 
-def test_a_lock_that_is_not_had_is_waited_for_shortly_and_recorded(database):
+def test_a_table_that_is_locked_keeps_no_other_from_being_maintained(database):
     create_log(database, "locked")
     create_log(database, "free")
     set_clock(database, "2026-02-15")
     holder = database.connect(autocommit=False)
     holder.execute("LOCK TABLE locked IN ACCESS EXCLUSIVE MODE")
-    database.execute(f"ALTER DATABASE {database.name} SET teamscale.wait_point = ''")
     done = threading.Thread(target=maintain, args=[database, "free"])
     done.start()
     done.join(30)
