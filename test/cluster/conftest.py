@@ -5,6 +5,7 @@ import os
 import pytest
 
 from postgres import Database, Server
+from teams import Teams
 
 
 @pytest.fixture(scope="session")
@@ -91,3 +92,14 @@ def cluster(make_cluster):
 def twin(make_database):
     """A plain database, for what one PostgreSQL holding all the rows would answer."""
     return make_database(extension=False)
+
+
+@pytest.fixture(scope="module")
+def teams(shared_server):
+    """Three nodes with a sharded table (teams.py), for the tests of a file, which leave its rows as they are."""
+    databases = [shared_server.create_database() for _ in range(3)]
+    for database in databases:
+        database.execute("CREATE EXTENSION teamscale")
+    yield Teams(Cluster(databases))
+    for database in databases:
+        shared_server.drop_database(database)

@@ -11,6 +11,7 @@ extern "C" {
 #include "miscadmin.h"
 #include "tcop/tcopprot.h"
 #include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
 #include "utils/guc.h"
 #include "utils/plancache.h"
 }
@@ -41,6 +42,9 @@ struct NodeSession {
 };
 NodeSession session;
 
+// Deferred triggers are fired by COMMIT, when nothing is executed that they were nested in.
+bool InTrigger() { return DatumGetInt32(pg_trigger_depth(nullptr)) > 0; }
+
 // A plan made in one scope is wrong in the other.
 void OnScopeAssigned(int new_value, void*) {
   if (new_value != scope_setting) ResetPlanCache();
@@ -69,7 +73,7 @@ Scope CurrentScope() {
   return InRouterStatement() ? Scope::kLocal : Scope::kCluster;
 }
 
-bool InRouterStatement() { return session.proved && nesting == 0; }
+bool InRouterStatement() { return session.proved && nesting == 0 && !InTrigger(); }
 
 void RequireRouterStatement(const char* statement) {
   if (session.proved && nesting == 1 && debug_query_string &&
