@@ -21,6 +21,7 @@ extern "C" {
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
+#include "utils/snapmgr.h"
 #include "utils/syscache.h"
 #include "utils/typcache.h"
 }
@@ -33,7 +34,8 @@ namespace {
 // callers hold plain pointers.
 struct Backend {
   bool valid = false;
-  std::unique_ptr<const core::ShardMap> map;  // null: this database is no node of a cluster
+  std::unique_ptr<const core::ShardMap> map;        // null: this database is no node of a cluster
+  TransactionId changed_by = InvalidTransactionId;  // the transaction that gave the map its epoch
   std::vector<std::unique_ptr<const core::ShardMap>> retired;
 };
 
@@ -48,6 +50,7 @@ Backend& TheBackend() {
 // A row's columns as they are in the catalog tables, at most this many.
 constexpr int kMaxColumns = 8;
 struct Row {
+  TransactionId written_by;
   Datum values[kMaxColumns];
   bool nulls[kMaxColumns];
 
@@ -57,16 +60,17 @@ struct Row {
   }
 };
 
-// All rows of a catalog table under the newest snapshot (which sees this transaction's own
-// changes).
-List* ReadTable(CatalogTable table) {
+// All rows of a catalog table under the snapshot given, or the newest (which sees this
+// transaction's own changes).
+List* ReadTable(CatalogTable table, Snapshot snapshot = nullptr) {
   Relation relation = table_open(CatalogRelation(table), AccessShareLock);
   TupleDesc descriptor = RelationGetDescr(relation);
   Assert(descriptor->natts <= kMaxColumns);
-  SysScanDesc scan = systable_beginscan(relation, InvalidOid, false, nullptr, 0, nullptr);
+  SysScanDesc scan = systable_beginscan(relation, InvalidOid, false, snapshot, 0, nullptr);
   List* rows = NIL;
   while (HeapTuple tuple = systable_getnext(scan)) {
     auto* row = static_cast<Row*>(palloc0(sizeof(Row)));
+    row->written_by = HeapTupleHeaderGetXmin(tuple->t_data);
     heap_deform_tuple(heap_copytuple(tuple), descriptor, row->values, row->nulls);
     rows = lappend(rows, row);
   }
@@ -133,6 +137,7 @@ RawCatalog* ReadCatalog() {
   if (cluster == NIL || local_node == NIL) return nullptr;
   auto* raw = static_cast<RawCatalog*>(palloc(sizeof(RawCatalog)));
   raw->epoch = DatumGetInt64(static_cast<Row*>(linitial(cluster))->values[2]);
+  TheBackend().changed_by = static_cast<Row*>(linitial(cluster))->written_by;
   raw->local_node = static_cast<Row*>(linitial(local_node))->Integer(1);
   raw->nodes = ReadTable(CatalogTable::kNode);
   raw->groups = ReadTable(CatalogTable::kColocationGroup);
@@ -266,6 +271,18 @@ const core::ShardMap* CurrentShardMap() {
   MemoryContextSwitchTo(caller);
   MemoryContextDelete(scratch);
   return TheBackend().map.get();
+}
+
+bool SnapshotHasShardedTable(Snapshot snapshot, Oid relation) {
+  // Every change of the catalog writes the row that has the epoch.
+  TransactionId changed_by = TheBackend().changed_by;
+  if (!TransactionIdIsNormal(changed_by) || TransactionIdIsCurrentTransactionId(changed_by) ||
+      !XidInMVCCSnapshot(changed_by, snapshot))
+    return true;
+  ListCell* cell;
+  foreach (cell, ReadTable(CatalogTable::kShardedTable, snapshot))
+    if (DatumGetObjectId(static_cast<Row*>(lfirst(cell))->values[1]) == relation) return true;
+  return false;
 }
 
 void InvalidateShardMap(Oid relation) {

@@ -140,6 +140,25 @@ void RefuseLocalWrites(const PlannedStmt* plan, const core::ShardMap* map) {
   }
 }
 
+// A snapshot from before a table was sharded sees none of the rows that it has here, and all that
+// other nodes have.
+void RefuseOldSnapshot(const QueryDesc* query, const core::ShardMap* map) {
+  if (!query->snapshot) return;
+  ListCell* cell;
+  foreach (cell, query->plannedstmt->rtable) {
+    auto* entry = lfirst_node(RangeTblEntry, cell);
+    if (entry->rtekind != RTE_RELATION || !map->FindTable(entry->relid) ||
+        SnapshotHasShardedTable(query->snapshot, entry->relid))
+      continue;
+    ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+                    errmsg("sharded table \"%s\" is younger than the snapshot",
+                           get_rel_name(entry->relid)),
+                    errdetail("The table was sharded after the transaction, or the statement that "
+                              "runs this one, had begun."),
+                    errhint("Repeat the transaction.")));
+  }
+}
+
 // A split INSERT notes it for its rows.
 void NoteUseOfThisNode(const PlannedStmt* plan, const core::ShardMap* map) {
   if (XactIsoLevel != XACT_SERIALIZABLE || IsRoute(plan) || IsSplitInsert(plan)) return;
@@ -155,6 +174,7 @@ void NoteUseOfThisNode(const PlannedStmt* plan, const core::ShardMap* map) {
 void Start(QueryDesc* query, int flags) {
   const core::ShardMap* map = IsParallelWorker() ? nullptr : CurrentShardMap();
   if (map && !map->tables().empty()) {
+    RefuseOldSnapshot(query, map);
     if (IsRoute(query->plannedstmt))
       query->plannedstmt = ResolveRoute(query->plannedstmt, query->params);
     else if (CurrentScope() == Scope::kCluster)

@@ -4,6 +4,10 @@
 #include "teamscale/core/sharding/shard_map.h"
 #include "teamscale/postgres/boundary/server.h"
 
+extern "C" {
+#include "utils/snapshot.h"
+}
+
 namespace teamscale {
 
 // Registers the invalidation callbacks. Called once by _PG_init.
@@ -13,6 +17,10 @@ void InitShardMap();
 // this database is no node of a cluster. The pointer stays valid until the transaction ends; ask
 // again after anything that may have accepted invalidations. Callable from both dialects; raises.
 const core::ShardMap* CurrentShardMap();
+
+// Whether a sharded table of the current map was one already for a snapshot. For an older one its
+// rows, which were written into their buckets later, do not exist. Plain dialect.
+bool SnapshotHasShardedTable(Snapshot snapshot, Oid relation);
 
 // Makes every backend of this node rebuild its map, and replan what uses the relation when it is
 // valid, once the current transaction commits (this backend: at once).
