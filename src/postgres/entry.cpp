@@ -22,6 +22,7 @@
 #include "teamscale/postgres/sharding/distribution_progress.h"
 #include "teamscale/postgres/sharding/executor.h"
 #include "teamscale/postgres/sharding/key_router.h"
+#include "teamscale/postgres/sharding/local_scope.h"
 #include "teamscale/postgres/sharding/split_insert.h"
 #include "teamscale/postgres/sharding/utility_hook.h"
 #include "teamscale/postgres/worker/maintenance.h"
@@ -50,6 +51,7 @@ void _PG_init(void) {
   teamscale::InitMaintenanceJob();
   teamscale::InitMaintenanceSchedule();
   teamscale::InitKeyRouter();
+  teamscale::InitLocalScope();
   teamscale::InitExecutor();
   teamscale::InitDdlGuard();
   teamscale::InitUtilityHook();

@@ -45,6 +45,13 @@ NodeSession session;
 // Deferred triggers are fired by COMMIT, when nothing is executed that they were nested in.
 bool InTrigger() { return DatumGetInt32(pg_trigger_depth(nullptr)) > 0; }
 
+// teamscale.scope = local is for what the client itself asks. What runs within it on behalf of
+// others (triggers, checks, functions that run as their owner) decides by all rows, or a user could
+// hide rows from it. A superuser restores a dump under it, triggers and checks included.
+bool SettingApplies() {
+  return (nesting == 0 && !InTrigger() && !InLocalUserIdChange()) || InSuperuserSession();
+}
+
 // A plan made in one scope is wrong in the other.
 void OnScopeAssigned(int new_value, void*) {
   if (new_value != scope_setting) ResetPlanCache();
@@ -68,10 +75,13 @@ void InitNodeSession() {
 }
 
 Scope CurrentScope() {
-  if (scope_setting == static_cast<int>(Scope::kLocal)) return Scope::kLocal;
-  if (InLocalStatement()) return Scope::kLocal;
-  return InRouterStatement() ? Scope::kLocal : Scope::kCluster;
+  if (InLocalStatement() || InRouterStatement()) return Scope::kLocal;
+  return IsScopeSetLocal() && SettingApplies() ? Scope::kLocal : Scope::kCluster;
 }
+
+bool IsScopeSetLocal() { return scope_setting == static_cast<int>(Scope::kLocal); }
+
+bool InSuperuserSession() { return superuser_arg(GetAuthenticatedUserId()); }
 
 bool InRouterStatement() { return session.proved && nesting == 0 && !InTrigger(); }
 

@@ -230,11 +230,11 @@ void CheckChange(Oid relation, Change change) {
   bool within = command_depth <= granted.depth;
   if (MayChangeHere() && (!drops || !within || granted.drop)) return;
   const char* name = get_rel_name(table->relation);
-  if (CurrentScope() == Scope::kLocal && !InLocalStatement())
+  if (IsScopeSetLocal() && !InLocalStatement())
     ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
                     errmsg("sharded table \"%s\" is read-only under teamscale.scope = local", name),
                     errdetail("Only superusers may write one node's part of it."),
-                    errhint("Set teamscale.scope to cluster.")));
+                    errhint("SET teamscale.scope = cluster.")));
   if (table->relation == relation || change == Change::kReference) RefuseParent(name, change);
   char kind = get_rel_relkind(relation);
   if (kind == RELKIND_INDEX || kind == RELKIND_PARTITIONED_INDEX)

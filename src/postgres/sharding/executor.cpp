@@ -7,6 +7,7 @@
 #include "teamscale/postgres/cluster/node_state.h"
 #include "teamscale/postgres/cluster/remote_transaction.h"
 #include "teamscale/postgres/sharding/inlining.h"
+#include "teamscale/postgres/sharding/local_scope.h"
 #include "teamscale/postgres/sharding/route.h"
 #include "teamscale/postgres/sharding/split_insert.h"
 
@@ -91,7 +92,11 @@ PlannedStmt* PlanSharded(Query* query, const core::ShardMap* map, const char* qu
 PlannedStmt* Plan(Query* query, const char* query_string, int cursor_options,
                   ParamListInfo parameters) {
   const core::ShardMap* map = CurrentShardMap();
-  if (map && !map->tables().empty() && CurrentScope() == Scope::kCluster) {
+  if (!map || map->tables().empty())
+    return PlanLocally(query, query_string, cursor_options, parameters);
+  if (CurrentScope() == Scope::kLocal) {
+    CheckLocalQuery(query, map);
+  } else {
     List* dependencies = InlineShardedFunctions(query, map);
     if (NamesShardedTable(query, map)) {
       ReadWholeTables(query, map);
@@ -120,23 +125,6 @@ void RefuseUnsanctioned(const PlannedStmt* plan, const core::ShardMap* map) {
                     errdetail("It was made in another scope, or by a function that PostgreSQL "
                               "inlined."),
                     errhint("Prepare the statement again.")));
-  }
-}
-
-// teamscale.scope = local is for looking.
-void RefuseLocalWrites(const PlannedStmt* plan, const core::ShardMap* map) {
-  if (plan->commandType == CMD_SELECT && !plan->hasModifyingCTE) return;
-  if (superuser() || InNodeSession() || InLocalStatement()) return;
-  ListCell* cell;
-  foreach (cell, plan->rtable) {
-    auto* entry = lfirst_node(RangeTblEntry, cell);
-    if (entry->rtekind != RTE_RELATION || !map->FindTable(entry->relid)) continue;
-    if (!(entry->requiredPerms & (ACL_INSERT | ACL_UPDATE | ACL_DELETE))) continue;
-    ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-                    errmsg("only superusers may write to sharded table \"%s\" under "
-                           "teamscale.scope = local",
-                           get_rel_name(entry->relid)),
-                    errhint("RESET teamscale.scope.")));
   }
 }
 
@@ -179,8 +167,8 @@ void Start(QueryDesc* query, int flags) {
       query->plannedstmt = ResolveRoute(query->plannedstmt, query->params);
     else if (CurrentScope() == Scope::kCluster)
       RefuseUnsanctioned(query->plannedstmt, map);
-    else
-      RefuseLocalWrites(query->plannedstmt, map);
+    else if (!(flags & EXEC_FLAG_EXPLAIN_ONLY))
+      CheckLocalExecution(query, map);
     if (CurrentScope() == Scope::kCluster) NoteUseOfThisNode(query->plannedstmt, map);
   }
   if (previous_start)

@@ -8,6 +8,7 @@
 #include "teamscale/postgres/sharding/bucket_schema.h"
 #include "teamscale/postgres/sharding/ddl_guard.h"
 #include "teamscale/postgres/sharding/leaf_owner.h"
+#include "teamscale/postgres/sharding/local_scope.h"
 #include "teamscale/postgres/sharding/utility_call.h"
 
 extern "C" {
@@ -95,31 +96,40 @@ void RunNativeGranted(const UtilityCall& call, bool drop) {
   PG_END_TRY();
 }
 
+void ActOrRefuse(const UtilityCall& call) {
+  if (MayChangeHere()) {
+    if (InLocalStatement()) CheckCommandForAllNodes(call);
+    // What run_on_all_nodes() is given does not take a table out of the catalog.
+    RunNativeGranted(call, !InLocalStatement());
+  } else if (!ActOnAllNodes(call)) {
+    CheckDefinitionCommand(call);
+    RunNative(call);
+  }
+}
+
 void Utility(PlannedStmt* statement, const char* query, bool read_only_tree,
              ProcessUtilityContext context, ParamListInfo parameters, QueryEnvironment* environment,
              DestReceiver* destination, QueryCompletion* completion) {
   UtilityCall call{statement,  query,       read_only_tree, context,
                    parameters, environment, destination,    completion};
-  if (!IsConcerned(call)) {
-    RunNative(call);
-    if (IsDiscardAll(call.statement->utilityStmt)) EnterFromPostgres(CloseIdleSessions);
-    return;
-  }
-  int depth = EnterCommand();
+  const Node* tree = statement->utilityStmt;
+  bool concerned = IsConcerned(call);
+  int depth = concerned ? EnterCommand() : 0;
+  bool filling = EnterMaterializedView(tree);
   PG_TRY();
   {
-    if (MayChangeHere()) {
-      if (InLocalStatement()) CheckCommandForAllNodes(call);
-      // What run_on_all_nodes() is given does not take a table out of the catalog.
-      RunNativeGranted(call, !InLocalStatement());
-    } else if (!ActOnAllNodes(call)) {
-      CheckDefinitionCommand(call);
+    if (concerned)
+      ActOrRefuse(call);
+    else
       RunNative(call);
-    }
   }
   PG_FINALLY();
-  { LeaveCommand(depth); }
+  {
+    LeaveMaterializedView(filling);
+    if (concerned) LeaveCommand(depth);
+  }
   PG_END_TRY();
+  if (IsDiscardAll(tree)) EnterFromPostgres(CloseIdleSessions);
 }
 
 }  // namespace

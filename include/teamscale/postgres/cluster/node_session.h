@@ -14,10 +14,17 @@ enum class Scope {
 // Defines teamscale.scope. Called once by _PG_init.
 void InitNodeSession();
 
-// The scope of a statement that is planned or executed now. Local when teamscale.scope = local; or
-// when this is a node's session and the statement is the one that the router sent, not one that a
-// trigger or function runs within it.
+// The scope of a statement that is planned or executed now. Local when teamscale.scope = local and
+// the statement is the client's own, or the session a superuser's; or when this is a node's session
+// and the statement is the one that the router sent, not one that a trigger or function runs within
+// it.
 Scope CurrentScope();
+
+// Whether teamscale.scope = local is set: it does not apply to every statement.
+bool IsScopeSetLocal();
+
+// Whether a superuser has logged in, whatever role the session has taken since. Reads the catalog.
+bool InSuperuserSession();
 
 // Whether this connection has proved to be a node's. Such a session opens no connections itself.
 bool InNodeSession();
