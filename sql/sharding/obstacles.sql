@@ -60,7 +60,11 @@ CREATE FUNCTION teamscale_internal.table_obstacles("table" regclass) RETURNS SET
     SELECT format('index "%s" is invalid', indexrelid::regclass) FROM pg_index WHERE indrelid = "table" AND NOT indisvalid
     UNION ALL
     SELECT format('publication "%s"', p.pubname)
-    FROM pg_publication_rel AS r JOIN pg_publication AS p ON p.oid = r.prpubid WHERE r.prrelid = "table"
+    FROM pg_publication AS p
+    WHERE p.puballtables
+       OR EXISTS (SELECT FROM pg_publication_rel AS r WHERE r.prpubid = p.oid AND r.prrelid = "table")
+       OR EXISTS (SELECT FROM pg_publication_namespace AS n JOIN pg_class AS c ON c.relnamespace = n.pnnspid
+                  WHERE n.pnpubid = p.oid AND c.oid = "table")
     UNION ALL
     SELECT format('subscription "%s" writes into it', s.subname)
     FROM pg_subscription_rel AS r JOIN pg_subscription AS s ON s.oid = r.srsubid WHERE r.srrelid = "table"

@@ -2,9 +2,9 @@
 
 #include <utility>
 
-#include "teamscale/postgres/cluster/catalog.h"
 #include "teamscale/postgres/cluster/map.h"
 #include "teamscale/postgres/cluster/node_session.h"
+#include "teamscale/postgres/sharding/catalog_guard.h"
 
 extern "C" {
 #include "access/genam.h"
@@ -104,23 +104,13 @@ void CheckPart(const Part* part, Oid object) {
   if (OidIsValid(referenced)) CheckChange(referenced, Change::kReference);
 }
 
-// The catalog's tables go before the extension that they belong to.
-void CheckCatalogDrop(Oid relation, const core::ShardMap* map) {
-  if (!IsCatalogRelation(relation)) return;
-  ereport(ERROR,
-          (errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
-           errmsg("extension \"teamscale\" cannot be dropped while a table is sharded"),
-           errdetail("\"%s\" is a sharded table.", get_rel_name(map->tables().front().relation)),
-           errhint("Call teamscale.undistribute_table() for each sharded table first.")));
-}
-
 void CheckAccess(ObjectAccessType access, Oid catalog, Oid object, int sub_object) {
+  CheckCatalogAccess(access, catalog, object);
   if (access == OAT_TRUNCATE) {
     CheckChange(object, Change::kTruncate);
   } else if (const Part* part = FindPart(catalog)) {
     CheckPart(part, object);
   } else if (catalog == RelationRelationId) {
-    if (access == OAT_DROP) CheckCatalogDrop(object, CurrentShardMap());
     if (access == OAT_DROP && sub_object == 0)
       CheckChange(object, Change::kDrop);
     else
@@ -150,6 +140,11 @@ void ObjectAccess(ObjectAccessType access, Oid catalog, Oid object, int sub_obje
     CheckAccess(access, catalog, object, sub_object);
 }
 
+bool IsIndex(Oid relation) {
+  char kind = get_rel_relkind(relation);
+  return kind == RELKIND_INDEX || kind == RELKIND_PARTITIONED_INDEX;
+}
+
 [[noreturn]] void RefuseParent(const char* name, Change change) {
   switch (change) {
     case Change::kDefinition:
@@ -174,6 +169,12 @@ void ObjectAccess(ObjectAccessType access, Oid catalog, Oid object, int sub_obje
                       errdetail("Only tables that are colocated with it can reference it."),
                       errhint("Distribute the referencing table with teamscale.distribute_table() "
                               "first, and add the key with teamscale.run_on_all_nodes().")));
+      break;
+    case Change::kPartition:
+      ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                      errmsg("partitions cannot be made of, or for, sharded table \"%s\"", name),
+                      errhint("Its partitions are the buckets of each node, and rows are moved by "
+                              "DELETE and INSERT.")));
       break;
   }
   pg_unreachable();
@@ -210,8 +211,7 @@ const core::Table* ShardedTableOf(Oid relation) {
   const core::ShardMap* map = CurrentShardMap();
   if (!map || map->tables().empty()) return nullptr;
   if (const core::Table* table = map->FindTable(relation)) return table;
-  char kind = get_rel_relkind(relation);
-  if (kind == RELKIND_INDEX || kind == RELKIND_PARTITIONED_INDEX) {
+  if (IsIndex(relation)) {
     relation = IndexGetRelation(relation, true);
     if (const core::Table* table = map->FindTable(relation)) return table;
   }
@@ -222,11 +222,16 @@ const core::Table* ShardedTableOf(Oid relation) {
   return nullptr;
 }
 
+bool IsOfLeaf(Oid relation) {
+  if (IsIndex(relation)) relation = IndexGetRelation(relation, true);
+  return OidIsValid(relation) && get_rel_relispartition(relation) && ShardedTableOf(relation);
+}
+
 void CheckChange(Oid relation, Change change) {
   const core::Table* table = ShardedTableOf(relation);
   if (!table) return;
-  // The right to change is not always one to drop: the catalog would keep the table.
-  bool drops = change == Change::kDrop && table->relation == relation;
+  // The right to change is not always one to drop: the catalog would keep the table, or the bucket.
+  bool drops = change == Change::kDrop && !IsIndex(relation);
   bool within = command_depth <= granted.depth;
   if (MayChangeHere() && (!drops || !within || granted.drop)) return;
   const char* name = get_rel_name(table->relation);
@@ -235,10 +240,10 @@ void CheckChange(Oid relation, Change change) {
                     errmsg("sharded table \"%s\" is read-only under teamscale.scope = local", name),
                     errdetail("Only superusers may write one node's part of it."),
                     errhint("SET teamscale.scope = cluster.")));
-  if (table->relation == relation || change == Change::kReference) RefuseParent(name, change);
-  char kind = get_rel_relkind(relation);
-  if (kind == RELKIND_INDEX || kind == RELKIND_PARTITIONED_INDEX)
-    RefuseParent(name, Change::kDefinition);
+  // A leaf that a command names is told of before; one that is dropped here goes with its table.
+  if (table->relation == relation || change == Change::kReference || drops)
+    RefuseParent(name, change);
+  if (IsIndex(relation)) RefuseParent(name, Change::kDefinition);
   ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
                   errmsg("\"%s\" is a leaf of sharded table \"%s\" and cannot be changed by hand",
                          get_rel_name(relation), name),

@@ -1,11 +1,12 @@
-// What run_on_all_nodes() refuses of a sharded table: rules, and changes of how it is sharded.
+// What run_on_all_nodes() refuses of a sharded table: rules, changes of how it is sharded, and of
+// one leaf.
 
 #include "teamscale/postgres/cluster/map.h"
 #include "teamscale/postgres/sharding/key_router.h"
+#include "teamscale/postgres/sharding/named_relations.h"
 #include "teamscale/postgres/sharding/utility_call.h"
 
 extern "C" {
-#include "catalog/namespace.h"
 #include "utils/lsyscache.h"
 }
 
@@ -23,13 +24,21 @@ bool IsKey(Oid relation, const char* column) {
   return column && get_attnum(relation, column) == KeyAttribute(GetKeyRouter(relation));
 }
 
+// A leaf is on one node only, and IF EXISTS would let the command succeed on all.
+void CheckNamed(const RangeVar* name, Change change) {
+  Oid relation = FindNamed(name);
+  const core::Table* table = OidIsValid(relation) ? ShardedTableOf(relation) : nullptr;
+  if (!table) return;
+  if (change == Change::kPartition)
+    Refuse("partitions cannot be made of, or for,", table->relation,
+           "Its partitions are the buckets of each node, and rows are moved by DELETE and INSERT.");
+  if (IsOfLeaf(relation))
+    Refuse("a leaf cannot be changed by itself: it belongs to", table->relation,
+           "Give the command for the sharded table.");
+}
+
 void CheckAlterCommand(Oid relation, const AlterTableCmd* command) {
   switch (command->subtype) {
-    case AT_AttachPartition:
-    case AT_DetachPartition:
-    case AT_DetachPartitionFinalize:
-      Refuse("leaves cannot be attached to or detached from", relation,
-             "Rows are moved by DELETE and INSERT.");
     case AT_DropNotNull:
       if (IsKey(relation, command->name))
         Refuse("the key cannot be null in", relation, "Leave it NOT NULL.");
@@ -40,14 +49,15 @@ void CheckAlterCommand(Oid relation, const AlterTableCmd* command) {
 }
 
 Oid ShardedTableNamed(const RangeVar* name) {
-  Oid relation = RangeVarGetRelid(name, NoLock, true);
+  Oid relation = FindNamed(name);
   return OidIsValid(relation) && CurrentShardMap()->FindTable(relation) ? relation : InvalidOid;
 }
 
 }  // namespace
 
 void CheckCommandForAllNodes(const UtilityCall& call) {
-  const Node* tree = call.statement->utilityStmt;
+  Node* tree = call.statement->utilityStmt;
+  VisitNamedRelations(tree, CheckNamed);
   if (IsA(tree, RuleStmt)) {
     Oid relation = ShardedTableNamed(reinterpret_cast<const RuleStmt*>(tree)->relation);
     if (OidIsValid(relation)) Refuse("a rule cannot be made for", relation, "Use a trigger.");

@@ -6,9 +6,11 @@
 #include "teamscale/postgres/cluster/node_session.h"
 #include "teamscale/postgres/cluster/remote_transaction.h"
 #include "teamscale/postgres/sharding/bucket_schema.h"
+#include "teamscale/postgres/sharding/catalog_guard.h"
 #include "teamscale/postgres/sharding/ddl_guard.h"
 #include "teamscale/postgres/sharding/leaf_owner.h"
 #include "teamscale/postgres/sharding/local_scope.h"
+#include "teamscale/postgres/sharding/preload_guard.h"
 #include "teamscale/postgres/sharding/utility_call.h"
 
 extern "C" {
@@ -112,7 +114,11 @@ void Utility(PlannedStmt* statement, const char* query, bool read_only_tree,
              DestReceiver* destination, QueryCompletion* completion) {
   UtilityCall call{statement,  query,       read_only_tree, context,
                    parameters, environment, destination,    completion};
-  const Node* tree = statement->utilityStmt;
+  Node* tree = statement->utilityStmt;
+  if (context != PROCESS_UTILITY_SUBCOMMAND) {
+    CheckPreloadSetting(tree);
+    CheckCatalogCommand(tree);
+  }
   bool concerned = IsConcerned(call);
   int depth = concerned ? EnterCommand() : 0;
   bool filling = EnterMaterializedView(tree);

@@ -41,10 +41,14 @@ bool MayChangeHere();
 // any other relation. Reads the catalog.
 const core::Table* ShardedTableOf(Oid relation);
 
-enum class Change { kDefinition, kDrop, kTruncate, kReference };
+// Whether the relation is a leaf of a sharded table, or an index of one.
+bool IsOfLeaf(Oid relation);
 
-// Raises 0A000 unless the relation is no part of a sharded table or MayChangeHere(). kReference: a
-// foreign key of another table to it.
+// kReference: a foreign key of another table to it. kPartition: a partition or child of it, or it
+// of another table.
+enum class Change { kDefinition, kDrop, kTruncate, kReference, kPartition };
+
+// Raises 0A000 unless the relation is no part of a sharded table or MayChangeHere().
 void CheckChange(Oid relation, Change change);
 
 }  // namespace teamscale

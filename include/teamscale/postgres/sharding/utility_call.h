@@ -44,6 +44,9 @@ bool LockShardedTables(const UtilityCall& call);      // lock_command.cpp
 // definition_command.cpp
 void CheckDefinitionCommand(const UtilityCall& call);
 
+// CREATE and ALTER PUBLICATION, publication_command.cpp
+void CheckPublication(const Node* tree);
+
 // Raises for what may not be done to a sharded table on all nodes either: its rows would be
 // rewritten, or its leaves and its key no longer be what the catalog says.
 void CheckCommandForAllNodes(const UtilityCall& call);
