@@ -83,7 +83,10 @@ void InsertCommitRecord(const char* gid, core::NodeId node) {
                     TimestampTzGetDatum(GetCurrentTransactionStartTimestamp())};
   bool nulls[] = {false, false, false};
   HeapTuple tuple = heap_form_tuple(RelationGetDescr(relation), values, nulls);
+  // The statement's own snapshot is gone by now, and an insert must run under one.
+  PushActiveSnapshot(GetTransactionSnapshot());
   CatalogTupleInsert(relation, tuple);
+  PopActiveSnapshot();
   table_close(relation, NoLock);
 }
 
