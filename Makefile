@@ -4,7 +4,7 @@
 #   make install         install it where PG_CONFIG says (as root where that needs root)
 #   make installcheck    pg_regress against the running server that PGHOST, PGPORT and PGUSER name
 #   make check           set up what is missing, build, run all tests on private servers
-#   make check-long      the same with more random statements
+#   make check-long      the same with more random statements, then on a server with assertions
 #   make demo            the main job on real input
 #   make bench           side by side with peers; SUBJECTS="route copy" some of it
 #   make format lint     formatting; clang-tidy
@@ -35,6 +35,8 @@ check:
 check-long:
 	@scripts/setup check $(BUILD)
 	@TEAMSCALE_STATEMENTS=2000 scripts/check $(BUILD) $(KINDS)
+	@scripts/setup assertions $(BUILD)
+	@scripts/check-assertions $(BUILD) $(KINDS)
 
 demo:
 	@scripts/setup demo $(BUILD)
@@ -55,6 +57,6 @@ lint:
 	@scripts/lint $(BUILD)
 
 clean:
-	@for directory in $(BUILD) $(BUILD)-test $(BUILD)-sanitize $(BUILD)-threads; do \
+	@for directory in $(BUILD) $(BUILD)-test $(BUILD)-sanitize $(BUILD)-threads $(BUILD)-assert; do \
 	  if [ -d $$directory ]; then scripts/private-server remove-all $$directory && rm -rf $$directory; fi; \
 	done

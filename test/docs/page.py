@@ -92,10 +92,7 @@ class Setting:
             return 0, failed
         self.out.mkdir(parents=True)
         (self.out / "scratch").mkdir()
-        try:
-            output = self._psql(self._script(examples))
-        finally:
-            self._clean_up()
+        output = self._psql(self._script(examples))
         passed = 0
         for example in examples:
             if self._passed(example, output):
@@ -105,6 +102,7 @@ class Setting:
                 print(f"not ok {example.name}")
         if passed < len(examples):
             print(output)
+        self._clean_up()
         return passed, failed + len(examples) - passed
 
     def _passed(self, example, output):
