@@ -257,9 +257,8 @@ const core::ShardMap* CurrentShardMap() {
     RawCatalog* raw = ReadCatalog();
     EnterFromPostgres([&] {
       Backend& backend = TheBackend();
-      auto map = raw ? Build(*raw) : nullptr;
       if (backend.map) backend.retired.push_back(std::move(backend.map));
-      backend.map = std::move(map);
+      backend.map = raw ? Build(*raw) : nullptr;
     });
   }
   PG_CATCH();
