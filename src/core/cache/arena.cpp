@@ -17,7 +17,7 @@ constexpr std::uint64_t kLeastStripe = std::uint64_t{64} << 10;
 // A bucket with its ghosts, and the blocks that it should have at least.
 constexpr std::uint64_t kGhostsOfBucket = 2;
 constexpr std::uint64_t kBytesOfBucket =
-    sizeof(Bucket) + kGhostsOfBucket * sizeof(Word) + 5 * sizeof(Block) / 2;
+    sizeof(CacheBucket) + kGhostsOfBucket * sizeof(Word) + 5 * sizeof(Block) / 2;
 
 std::uint64_t Preamble(std::uint32_t caches) {
   return sizeof(ArenaHeader) + caches * sizeof(CacheState);
@@ -28,7 +28,7 @@ std::uint64_t StripeBytes(std::uint64_t bytes, std::uint32_t caches, std::uint32
 }
 
 std::uint64_t BlocksOffset(std::uint32_t buckets, std::uint32_t ghosts) {
-  return sizeof(StripeHeader) + buckets * sizeof(Bucket) + ghosts * sizeof(Word);
+  return sizeof(StripeHeader) + buckets * sizeof(CacheBucket) + ghosts * sizeof(Word);
 }
 
 }  // namespace

@@ -45,7 +45,7 @@ class StripeCheck {
   }
 
   void CheckBucket(std::uint32_t index) {
-    Bucket& bucket = stripe_.bucket(index);
+    CacheBucket& bucket = stripe_.bucket(index);
     if (Get(bucket.version) & 1) Complain("a bucket is being changed");
     for (Word& word : bucket.references) {
       std::uint64_t reference = Get(word);

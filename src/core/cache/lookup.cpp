@@ -76,7 +76,7 @@ Found Arena::Find(const CacheKey& key, const Reader& reader) const noexcept {
   if (reader.floor >= reader.horizon) return {Lookup::kRecentWrite};
   std::uint32_t stripe_index = StripeOf(key.hash);
   std::uint32_t bucket_index = BucketIndex(key.hash);
-  Bucket& bucket = buckets(stripe_index)[bucket_index];
+  CacheBucket& bucket = buckets(stripe_index)[bucket_index];
   const Block* all = blocks(stripe_index);
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
     std::uint64_t version = See(bucket.version);

@@ -97,13 +97,13 @@ void Stripe::FreeBlocks(std::uint32_t entry) const {
 
 // --- Entries
 
-int Stripe::PlaceOf(const Bucket* bucket, std::uint32_t block_index) const {
+int Stripe::PlaceOf(const CacheBucket* bucket, std::uint32_t block_index) const {
   int place = 0;
   while (Low(Get(bucket->references[place])) != block_index) ++place;
   return place;
 }
 
-void Stripe::Remove(Bucket* bucket, int place) const {
+void Stripe::Remove(CacheBucket* bucket, int place) const {
   std::uint32_t entry = Low(Get(bucket->references[place]));
   {
     BucketChange change(bucket);
@@ -114,7 +114,7 @@ void Stripe::Remove(Bucket* bucket, int place) const {
   Shrink(header_->entries, 1);
 }
 
-void Stripe::RemoveAsGhost(Bucket* bucket, int place) const {
+void Stripe::RemoveAsGhost(CacheBucket* bucket, int place) const {
   MakeGhost(Get(blocks_[Low(Get(bucket->references[place]))].words[kHashWord]));
   Remove(bucket, place);
 }
@@ -148,7 +148,7 @@ void Stripe::EvictOne(int* spared) const {
   Queue queue = small ? kSmall : kMain;
   auto entry = static_cast<std::uint32_t>(Get(header_->first[queue]));
   std::uint64_t hash = Get(blocks_[entry].words[kHashWord]);
-  Bucket* bucket = BucketOf(hash);
+  CacheBucket* bucket = BucketOf(hash);
   int place = PlaceOf(bucket, entry);
   Word& word = bucket->references[place];
   std::uint64_t reference = Get(word);
@@ -173,7 +173,7 @@ void Stripe::MakeRoom(std::uint32_t wanted) const {
   while (Get(header_->free_blocks) < wanted) EvictOne(&spared);
 }
 
-int Stripe::MakePlace(Bucket* bucket) const {
+int Stripe::MakePlace(CacheBucket* bucket) const {
   int least = 0;
   for (int i = 0; i < kReferences; ++i) {
     std::uint64_t reference = Get(bucket->references[i]);

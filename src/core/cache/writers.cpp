@@ -60,7 +60,7 @@ bool HasImage(const Stripe& stripe, std::uint32_t entry, const CacheKey& key) {
   return true;
 }
 
-int DropHash(const Stripe& stripe, Bucket* bucket, std::uint64_t hash) {
+int DropHash(const Stripe& stripe, CacheBucket* bucket, std::uint64_t hash) {
   int dropped = 0;
   for (int i = 0; i < kReferences; ++i) {
     if (!HasHash(stripe, Get(bucket->references[i]), hash)) continue;
@@ -77,7 +77,7 @@ int DropHash(const Stripe& stripe, Bucket* bucket, std::uint64_t hash) {
 }  // namespace
 
 bool Arena::IsRecorded(std::uint64_t hash, std::uint64_t writer) const noexcept {
-  const Bucket* bucket = BucketOf(hash);
+  const CacheBucket* bucket = BucketOf(hash);
   if (bucket->newest_writer.load(std::memory_order_acquire) < writer) return false;
   // None can be installed for this hash as long as the writer runs: so what is not there now
   // will not be.
@@ -90,7 +90,7 @@ bool Arena::IsRecorded(std::uint64_t hash, std::uint64_t writer) const noexcept 
 
 int Arena::Record(std::uint64_t hash, std::uint64_t writer) const noexcept {
   Stripe stripe(*this, StripeOf(hash));
-  Bucket* bucket = stripe.BucketOf(hash);
+  CacheBucket* bucket = stripe.BucketOf(hash);
   // First: an entry that is dropped cannot come back for a reader whom this writer concerns.
   if (Get(bucket->newest_writer) < writer) Set(bucket->newest_writer, writer);
   return DropHash(stripe, bucket, hash);
@@ -104,7 +104,7 @@ int Arena::Drop(std::uint64_t hash) const noexcept {
 Install Arena::Put(const CacheKey& key, const Reader& reader,
                    const NewValue& value) const noexcept {
   Stripe stripe(*this, StripeOf(key.hash));
-  Bucket* bucket = stripe.BucketOf(key.hash);
+  CacheBucket* bucket = stripe.BucketOf(key.hash);
   auto index = static_cast<std::uint32_t>(reader.stamp >> kGenerationBits);
   if (Stamp(index) != reader.stamp) return Install::kOutdated;
   if (Get(bucket->newest_writer) >= reader.horizon || Floor(index) >= reader.horizon)
@@ -143,7 +143,7 @@ Install Arena::Put(const CacheKey& key, const Reader& reader,
 void Arena::Sweep(std::uint32_t stripe_index) const noexcept {
   Stripe stripe(*this, stripe_index);
   for (std::uint32_t i = 0; i < stripe.bucket_count(); ++i) {
-    Bucket& bucket = stripe.bucket(i);
+    CacheBucket& bucket = stripe.bucket(i);
     for (int place = 0; place < kReferences; ++place) {
       std::uint64_t reference = Get(bucket.references[place]);
       if (reference != 0 && !stripe.IsCurrent(Get(stripe.block(Low(reference)).words[kStampWord])))

@@ -1,5 +1,6 @@
 #include "teamscale/postgres/cache/cache_request.h"
 
+#include "teamscale/postgres/cache/foreign_keys.h"
 #include "teamscale/postgres/cache/guards.h"
 
 extern "C" {
@@ -81,6 +82,20 @@ void CheckKeyTypes(const CacheRequest* request) {
             (errcode(ERRCODE_DATATYPE_MISMATCH), errmsg("column \"%s\" cannot be a key", column),
              errdetail("Type %s has no hash function.", format_type_be(type))));
   }
+}
+
+// One key, one owner: otherwise its rows would be in several databases.
+void CheckForeignKey(const CacheRequest* request) {
+  const char* column = ForeignKeyColumn(request->table);
+  if (!column) return;
+  ListCell* cell;
+  foreach (cell, request->key)
+    if (strcmp(static_cast<const char*>(lfirst(cell)), column) == 0) return;
+  ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                  errmsg("the key must have column \"%s\"", column),
+                  errdetail("Table \"%s\" is sharded by it: rows of one key would be on several "
+                            "nodes.",
+                            get_rel_name(request->table))));
 }
 
 // --- Order
@@ -240,6 +255,7 @@ CacheRequest CheckCacheRequest(const char* name, Oid table, const char* key, con
   request.key = ColumnsOf(&request, key, "key");
   request.value = ColumnsOf(&request, value, "value");
   CheckKeyTypes(&request);
+  CheckForeignKey(&request);
   if (unique && order_by)
     ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
                     errmsg("a unique cache has one row for a key, which has no order")));

@@ -98,7 +98,7 @@ Oid CreateFunction(const CacheRequest& request) {
       psprintf("CREATE FUNCTION %s(%s) RETURNS %s%s LANGUAGE c STABLE STRICT PARALLEL %s COST 2 "
                "AS '$libdir/teamscale', 'teamscale_cached_answer'",
                Function(request), ColumnDefinitions(request, request.key), row,
-               request.unique ? "" : "[]", MayHaveForeignKeys(request.table) ? "UNSAFE" : "SAFE"),
+               request.unique ? "" : "[]", ForeignKeyColumn(request.table) ? "UNSAFE" : "SAFE"),
       0, nullptr, nullptr, nullptr);
   Oid function = FunctionOid(request);
   ExecuteAsExtensionOwner(psprintf("ALTER FUNCTION %s OWNER TO %s",
@@ -201,6 +201,38 @@ char* OptionalText(FunctionCallInfo fcinfo, int argument) {
   return PG_ARGISNULL(argument) ? nullptr : text_to_cstring(PG_GETARG_TEXT_PP(argument));
 }
 
+struct Creation {
+  CacheRequest request;
+  NullableDatum ttl;
+  NullableDatum near_ttl;
+  Oid function;
+};
+
+void CreateHere(void* argument) {
+  auto* creation = static_cast<Creation*>(argument);
+  creation->function = CreateFunction(creation->request);
+  DependOnColumns(creation->request, creation->function);
+  GuardTable(creation->request);
+  InsertRow(creation->request, creation->function, creation->ttl, creation->near_ttl);
+}
+
+const char* Literal(const char* text) { return text ? quote_literal_cstr(text) : "NULL"; }
+
+const char* IntervalLiteral(const NullableDatum& microseconds) {
+  if (microseconds.isnull) return "NULL";
+  return psprintf("'%lld microseconds'", static_cast<long long>(DatumGetInt64(microseconds.value)));
+}
+
+// The call that asks another database for the same cache.
+const char* SameCall(const Creation& creation, const char* key, const char* value) {
+  const CacheRequest& request = creation.request;
+  return psprintf(
+      "SELECT teamscale.create_cache(%s, %s::pg_catalog.regclass, %s, %s, %s, %s, %s, %s, %s)",
+      Literal(Function(request)), Literal(Table(request)), Literal(key), Literal(value),
+      request.unique ? "true" : "false", Literal(request.order_by), Literal(request.filter),
+      IntervalLiteral(creation.ttl), IntervalLiteral(creation.near_ttl));
+}
+
 }  // namespace
 
 }  // namespace teamscale
@@ -214,15 +246,15 @@ TEAMSCALE_SQL_FUNCTION(teamscale_create_cache) {
   // Nobody changes the definition, or writes, until the triggers are there for all to see.
   LockRelationOid(table, ShareRowExclusiveLock);
   SPI_connect();
-  CacheRequest request = CheckCacheRequest(
-      name, table, TextArgument(fcinfo, 2, "key"), TextArgument(fcinfo, 3, "value"),
-      !PG_ARGISNULL(4) && PG_GETARG_BOOL(4), OptionalText(fcinfo, 5), OptionalText(fcinfo, 6));
-  NullableDatum ttl = Microseconds(fcinfo, 7, "ttl");
-  NullableDatum near_ttl = Microseconds(fcinfo, 8, "near_ttl");
-  Oid function = CreateFunction(request);
-  DependOnColumns(request, function);
-  GuardTable(request);
-  InsertRow(request, function, ttl, near_ttl);
+  const char* key = TextArgument(fcinfo, 2, "key");
+  const char* value = TextArgument(fcinfo, 3, "value");
+  Creation creation{};
+  creation.request =
+      CheckCacheRequest(name, table, key, value, !PG_ARGISNULL(4) && PG_GETARG_BOOL(4),
+                        OptionalText(fcinfo, 5), OptionalText(fcinfo, 6));
+  creation.ttl = Microseconds(fcinfo, 7, "ttl");
+  creation.near_ttl = Microseconds(fcinfo, 8, "near_ttl");
+  OnAllDatabases(table, CreateHere, &creation, SameCall(creation, key, value));
   SPI_finish();
-  PG_RETURN_OID(function);
+  PG_RETURN_OID(creation.function);
 }

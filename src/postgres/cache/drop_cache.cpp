@@ -2,6 +2,7 @@
 
 #include "teamscale/postgres/boundary/sql_function.h"
 #include "teamscale/postgres/cache/cache_name.h"
+#include "teamscale/postgres/cache/foreign_keys.h"
 #include "teamscale/postgres/cache/shared_cache.h"
 
 extern "C" {
@@ -105,17 +106,39 @@ const char* RowType(const Cache* cache) {
   return format_type_be_qualified(row);
 }
 
+struct Drop {
+  const char* function;
+  const char* type;
+  const char* table;
+  bool last;
+};
+
+void DropHere(void* argument) {
+  auto* drop = static_cast<Drop*>(argument);
+  Execute(psprintf("DROP FUNCTION %s", drop->function));
+  if (drop->type) Execute(psprintf("DROP TYPE %s", drop->type));
+  if (drop->last)
+    Execute(psprintf("DROP TRIGGER IF EXISTS teamscale_cache_guard ON %s", drop->table));
+}
+
+const char* QualifiedName(const Cache* cache) {
+  return quote_qualified_identifier(get_namespace_name(get_func_namespace(cache->function)),
+                                    get_func_name(cache->function));
+}
+
 void DropCache(Cache* cache) {
   CheckCacheOwner(cache);
-  const char* function = format_procedure_extended(cache->function, FORMAT_PROC_FORCE_QUALIFY);
-  const char* table = quote_qualified_identifier(
-      get_namespace_name(get_rel_namespace(cache->table)), get_rel_name(cache->table));
-  const char* type = RowType(cache);
-  bool last = !HasOtherCache(cache);
+  Drop drop;
+  drop.function = format_procedure_extended(cache->function, FORMAT_PROC_FORCE_QUALIFY);
+  drop.type = RowType(cache);
+  drop.table = quote_qualified_identifier(get_namespace_name(get_rel_namespace(cache->table)),
+                                          get_rel_name(cache->table));
+  drop.last = !HasOtherCache(cache);
+  const char* same =
+      psprintf("SELECT teamscale.drop_cache(%s)", quote_literal_cstr(QualifiedName(cache)));
+  Oid table = cache->table;
   SPI_connect();
-  Execute(psprintf("DROP FUNCTION %s", function));
-  if (type) Execute(psprintf("DROP TYPE %s", type));
-  if (last) Execute(psprintf("DROP TRIGGER IF EXISTS teamscale_cache_guard ON %s", table));
+  OnAllDatabases(table, DropHere, &drop, same);
   SPI_finish();
 }
 

@@ -131,13 +131,15 @@ class Arena {
 
  private:
   friend class Stripe;
-  Bucket* BucketOf(std::uint64_t hash) const { return buckets(StripeOf(hash)) + BucketIndex(hash); }
+  CacheBucket* BucketOf(std::uint64_t hash) const {
+    return buckets(StripeOf(hash)) + BucketIndex(hash);
+  }
   std::uint32_t BucketIndex(std::uint64_t hash) const {
     return static_cast<std::uint32_t>(hash) & (header_->buckets - 1);
   }
   std::byte* stripe(std::uint32_t index) const { return stripes_ + index * stripe_bytes_; }
-  Bucket* buckets(std::uint32_t stripe_index) const {
-    return reinterpret_cast<Bucket*>(stripe(stripe_index) + sizeof(StripeHeader));
+  CacheBucket* buckets(std::uint32_t stripe_index) const {
+    return reinterpret_cast<CacheBucket*>(stripe(stripe_index) + sizeof(StripeHeader));
   }
   Block* blocks(std::uint32_t stripe_index) const {
     return reinterpret_cast<Block*>(stripe(stripe_index) + blocks_offset_);

@@ -3,9 +3,9 @@
 //
 //   | ArenaHeader | CacheState x caches | Stripe | Stripe | ...
 //
-//   Stripe:  | StripeHeader (128) | Bucket x buckets | ghost word x ghosts | Block x blocks |
+//   Stripe:  | StripeHeader (128) | CacheBucket x buckets | ghost word x ghosts | Block x blocks |
 //
-//   Bucket (one cache line), found by the key's hash; it is the *slot* of its keys as well:
+//   CacheBucket (one cache line), found by the key's hash; it is the *slot* of its keys as well:
 //     word 0    version: odd while a writer changes the bucket, another one afterwards
 //     word 1    newest writer: the highest full transaction id that wrote a key of this bucket; it
 //               outlives the entries
@@ -42,12 +42,12 @@ inline constexpr std::size_t kCacheLine = 64;
 inline constexpr int kReferences = 6;
 inline constexpr std::uint64_t kMaxPopularity = 3;
 
-struct alignas(kCacheLine) Bucket {
+struct alignas(kCacheLine) CacheBucket {
   Word version;
   Word newest_writer;
   Word references[kReferences];
 };
-static_assert(sizeof(Bucket) == kCacheLine);
+static_assert(sizeof(CacheBucket) == kCacheLine);
 
 inline constexpr std::uint32_t kHeadWords = 2;  // of the entry's words, in its first block
 inline constexpr std::uint32_t kTailWords = 7;  // in each further one

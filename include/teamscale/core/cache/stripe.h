@@ -24,7 +24,7 @@ constexpr std::uint64_t PopularityOf(std::uint64_t reference) {
 // A change of a bucket: odd while it lasts.
 class BucketChange {
  public:
-  explicit BucketChange(Bucket* bucket) : bucket_(bucket), version_(Get(bucket->version)) {
+  explicit BucketChange(CacheBucket* bucket) : bucket_(bucket), version_(Get(bucket->version)) {
     bucket_->version.store(version_ + 1, std::memory_order_relaxed);
   }
   BucketChange(const BucketChange&) = delete;
@@ -32,7 +32,7 @@ class BucketChange {
   ~BucketChange() { Set(bucket_->version, version_ + 2); }
 
  private:
-  Bucket* bucket_;
+  CacheBucket* bucket_;
   std::uint64_t version_;
 };
 
@@ -42,8 +42,8 @@ class Stripe {
 
   StripeHeader& header() const { return *header_; }
   Block& block(std::uint64_t index) const { return blocks_[index]; }
-  Bucket& bucket(std::uint32_t index) const { return buckets_[index]; }
-  Bucket* BucketOf(std::uint64_t hash) const { return buckets_ + arena_.BucketIndex(hash); }
+  CacheBucket& bucket(std::uint32_t index) const { return buckets_[index]; }
+  CacheBucket* BucketOf(std::uint64_t hash) const { return buckets_ + arena_.BucketIndex(hash); }
   std::uint32_t bucket_count() const { return arena_.header_->buckets; }
   std::uint32_t block_count() const { return arena_.header_->blocks; }
   std::uint32_t largest_entry() const { return (block_count() - 1) / 4; }
@@ -52,16 +52,16 @@ class Stripe {
   }
 
   // Takes an entry out of its bucket and its queue and frees its blocks.
-  void Remove(Bucket* bucket, int place) const;
+  void Remove(CacheBucket* bucket, int place) const;
   // Whether an entry is worth its place: its key is made a ghost when it leaves.
-  void RemoveAsGhost(Bucket* bucket, int place) const;
+  void RemoveAsGhost(CacheBucket* bucket, int place) const;
   // The place of the entry in its bucket.
-  int PlaceOf(const Bucket* bucket, std::uint32_t block_index) const;
+  int PlaceOf(const CacheBucket* bucket, std::uint32_t block_index) const;
 
   // Evicts until so many blocks are free; no more than largest_entry().
   void MakeRoom(std::uint32_t wanted) const;
   // A free place in the bucket: of the least popular entry, if all are taken.
-  int MakePlace(Bucket* bucket) const;
+  int MakePlace(CacheBucket* bucket) const;
   // A chain of free blocks. MakeRoom saw to it that they are there.
   std::uint32_t TakeBlocks(std::uint32_t count) const;
 
@@ -78,7 +78,7 @@ class Stripe {
 
   const Arena& arena_;
   StripeHeader* header_;
-  Bucket* buckets_;
+  CacheBucket* buckets_;
   Word* ghosts_;
   Block* blocks_;
 };

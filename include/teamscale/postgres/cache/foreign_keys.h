@@ -7,15 +7,26 @@
 namespace teamscale {
 
 struct ForeignKeys {
-  // Whether keys of this table may be another database's.
-  bool (*may_be)(Oid table);
-  // Whether the rows of this key are; then its answer, asked there. Called when the arena has none:
-  // entries are only ever made of rows that are here.
+  // The column that says whose a row of this table is, which every key must have; null when all
+  // rows are here.
+  const char* (*column)(Oid table);
+  // Whether the rows of this key are another database's; then its answer, asked there. Called when
+  // the arena has none: entries are only ever made of rows that are here.
   bool (*ask)(Cache* cache, const NullableDatum* values, Answer* answer);
+  // Whether a command on a cache of this table is to be carried out on all databases, and not only
+  // here because another one asked for it.
+  bool (*is_for_all)(Oid table);
+  // Runs body here with the right to change the table, and then the statement, as the current user,
+  // on all others, in one transaction.
+  void (*on_all)(void (*body)(void*), void* argument, const char* statement);
 };
 void SetForeignKeys(const ForeignKeys& keys);
 
-bool MayHaveForeignKeys(Oid table);
+const char* ForeignKeyColumn(Oid table);
 bool AskForForeignKey(Cache* cache, const NullableDatum* values, Answer* answer);
+
+// Runs body here; and the statement, which asks for the same there, wherever else rows of the table
+// may be.
+void OnAllDatabases(Oid table, void (*body)(void*), void* argument, const char* statement);
 
 }  // namespace teamscale
