@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import threading
 
 import psycopg
 import pytest
@@ -154,12 +155,11 @@ def test_definitions_that_come_and_go(database):
             c.execute("ALTER TABLE t DROP COLUMN v")
         c.execute("ALTER TABLE t RENAME TO u; CREATE SCHEMA s; ALTER TABLE u SET SCHEMA s; INSERT INTO s.u VALUES (1, 2)")
         assert other.execute("SELECT cardinality(v_of(1))").fetchone() == (2,)
-        c.execute("ALTER TABLE s.u ALTER COLUMN v TYPE text")
-        with pytest.raises(psycopg.errors.DatabaseError):
-            other.execute("SELECT v_of(1)")
+        with pytest.raises(psycopg.errors.FeatureNotSupported):
+            c.execute("ALTER TABLE s.u ALTER COLUMN v TYPE text")
         c.execute("DROP FUNCTION v_of")
         assert other.execute("SELECT count(*) FROM teamscale.cache").fetchone() == (0,)
-        other.execute("INSERT INTO s.u VALUES (1, 'x')")
+        other.execute("INSERT INTO s.u VALUES (1, 3)")
 
 
 def test_other_sessions_wait_for_the_one_that_reads(database):
@@ -168,8 +168,6 @@ def test_other_sessions_wait_for_the_one_that_reads(database):
         c.execute("SELECT teamscale.create_cache('v_of', 't', 'k', 'v')")
         point = "cache answer read"
         holder.execute("SELECT pg_advisory_lock(hashtext(%s))", [point])
-        import threading
-
         first = database.connect()
         first.execute(f"SET teamscale.wait_point = '{point}=wait'")
         second = database.connect()
@@ -223,7 +221,7 @@ def test_logical_replication_into_the_table(make_server):
         c.execute("DROP SUBSCRIPTION s")
 
 
-def test_a_standby_reads_the_table_and_answers_from_memory_once_promoted(make_server, tmp_path):
+def test_a_standby_reads_the_table_and_answers_from_memory_once_promoted(make_server):
     server = make_server()
     database = server.create_database()
     with database.connect() as c:
