@@ -3,6 +3,7 @@
 import random
 import threading
 
+import psycopg
 import pytest
 
 TEAMS = 300
@@ -98,6 +99,21 @@ def test_own_uncommitted_changes_on_another_node_are_seen(cached):
                 connection.execute("DELETE FROM assignment WHERE team_id = %s AND server_id = 1", [team])
                 assert answer(connection, team) == [2, 3]
             assert answer(connection, team) == [1, 2, 3]
+
+
+def test_the_answer_is_whole_whatever_the_scope(cached):
+    """Each node is asked under local scope for all keys; and in statements that are sent for one key, for another."""
+    for database in cached.nodes:
+        with database.connect() as connection:
+            connection.execute("SET teamscale.scope = local")
+            assert connection.execute("SELECT sum(cardinality(servers_of_team(t))) FROM generate_series(1, 30) AS t").fetchone() == (90,)
+            connection.execute("RESET teamscale.scope")
+            for team in range(1, 31):
+                try:
+                    rows = connection.execute("SELECT servers_of_team(team_id %% 30 + 1) FROM assignment WHERE team_id = %s", [team])
+                except psycopg.errors.FeatureNotSupported:
+                    continue
+                assert rows.fetchall() == [([1, 2, 3],)] * 3
 
 
 def test_the_key_must_have_the_sharding_column(cached):

@@ -34,10 +34,11 @@ const char* Column(Oid table) {
   return get_attname(table, KeyAttribute(GetKeyRouter(table)), false);
 }
 
-// The node that owns a key; null when it is this one, or nobody's.
+// The bucket of a key that another node owns; null when it is this one's, or nobody's. Whatever the
+// scope: what a function gives for a key is the whole answer, in a statement that a router sent for
+// another key too (which fails there, as a node's session asks no other node).
 const core::Bucket* ForeignBucket(const Cache* cache, const NullableDatum* values) {
-  if (IsParallelWorker() || CurrentScope() == Scope::kLocal || !IsSharded(cache->table))
-    return nullptr;
+  if (IsParallelWorker() || !IsSharded(cache->table)) return nullptr;
   RequireServingNode();
   const KeyRouter* router = GetKeyRouter(cache->table);
   for (int i = 0; i < cache->keys; ++i) {
