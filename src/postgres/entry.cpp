@@ -13,6 +13,7 @@
 #include "teamscale/postgres/cluster/settling_task.h"
 #include "teamscale/postgres/events/careful_transactions.h"
 #include "teamscale/postgres/events/event_writer.h"
+#include "teamscale/postgres/events/stream_guard.h"
 #include "teamscale/postgres/events/stream_task.h"
 #include "teamscale/postgres/partition/lock_attempts.h"
 #include "teamscale/postgres/partition/maintenance_clock.h"
@@ -61,5 +62,6 @@ void _PG_init(void) {
   teamscale::InitDistributionProgress();
   teamscale::InitCarefulTransactions();
   teamscale::InitEventWriter();
+  teamscale::InitStreamGuard();
   teamscale::InitStreamTask();
 }

@@ -175,6 +175,8 @@ def test_rows_enter_and_leave_by_the_filter(database):
         ({"row_filter": ["public.t WHERE id > (SELECT 1)"]}, "0A000"),
         ({"row_filter": ["public.t WHERE id > random()"]}, "0A000"),
         ({"row_filter": ["public.t WHERE gone > 1"]}, "42703"),
+        ({"row_filter": ["public.t WHERE t IS NULL"]}, "42703"),
+        ({"row_filter": ["public.t WHERE ctid IS NULL"]}, "42703"),
         ({"row_filter": ["public.t WHERE mine(id)"]}, "0A000"),
         ({"max_retained_wal": 0}, "22023"),
     ],
@@ -186,6 +188,16 @@ def test_bad_options_are_refused_before_anything_is_made(database, options, sqls
     # Names in a filter are those of pg_catalog, so a function of a user's is not even found.
     assert caught.value.sqlstate == sqlstate or caught.value.sqlstate == "42883"
     assert database.value("SELECT count(*) FROM pg_replication_slots WHERE database = current_database()") == 0
+
+
+def test_the_extension_is_not_dropped_before_the_slots_of_its_streams(database):
+    create(database)
+    slots = "SELECT count(*) FROM pg_replication_slots WHERE database = current_database()"
+    with pytest.raises(psycopg.errors.DependentObjectsStillExist, match="holding back the log"):
+        database.execute("DROP EXTENSION teamscale CASCADE")
+    database.execute("SELECT teamscale.drop_event_stream('s')")
+    until(lambda: database.value(slots) == 0, "the slot is dropped")
+    database.execute("DROP EXTENSION teamscale")
 
 
 def test_keyless_tables_are_warned_of_and_marked(database):

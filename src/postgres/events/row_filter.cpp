@@ -1,5 +1,7 @@
 #include "teamscale/postgres/events/row_filter.h"
 
+#include <cstring>
+
 #include "teamscale/postgres/boundary/guard.h"
 #include "teamscale/postgres/boundary/tree.h"
 #include "teamscale/postgres/events/relation_plan.h"
@@ -11,11 +13,11 @@ extern "C" {
 #include "catalog/pg_proc.h"
 #include "executor/executor.h"
 #include "nodes/bitmapset.h"
+#include "nodes/makefuncs.h"
 #include "optimizer/optimizer.h"
 #include "parser/parse_clause.h"
 #include "parser/parse_collate.h"
 #include "parser/parse_node.h"
-#include "parser/parse_relation.h"
 #include "parser/parser.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -38,7 +40,7 @@ namespace {
           (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
            errmsg("the row filter \"%s\" is not supported", condition), errdetail("%s", reason),
            errhint("A row filter compares columns by built-in, immutable functions and operators; "
-                   "it has no subquery, aggregate or system column.")));
+                   "it has no subquery or aggregate.")));
   pg_unreachable();
 }
 
@@ -83,8 +85,6 @@ bool Inspect(Node* node, Inspection* inspection) {
   const char* condition = inspection->condition;
   if (!IsSimple(nodeTag(node)))
     Refuse(condition, "It has more than columns, values, operators and functions.");
-  if (IsA(node, Var) && reinterpret_cast<Var*>(node)->varattno <= 0)
-    Refuse(condition, "It reads the whole row or a system column.");
   if (check_functions_in_node(node, IsUserFunction, nullptr))
     Refuse(condition, "A function or operator in it is not built-in and immutable.");
   if (!IsA(node, List) && exprType(node) >= FirstNormalObjectId)
@@ -113,14 +113,32 @@ Node* RawExpression(const char* condition) {
   return linitial_node(ResTarget, statement->targetList)->val;
 }
 
+// Columns are found in the relation's descriptor and not by a range table entry: that wants a lock
+// on the relation, and decoding reads a relation as it was and has none.
+Node* ResolveColumn(ParseState* state, ColumnRef* reference) {
+  auto* relation = static_cast<Relation>(state->p_ref_hook_state);
+  List* names = reference->fields;
+  bool qualified = list_length(names) == 2 && IsA(linitial(names), String) &&
+                   strcmp(strVal(linitial(names)), RelationGetRelationName(relation)) == 0;
+  if (!IsA(llast(names), String) || (list_length(names) != 1 && !qualified)) return nullptr;
+  TupleDesc descriptor = RelationGetDescr(relation);
+  for (int i = 0; i < descriptor->natts; ++i) {
+    Form_pg_attribute column = TupleDescAttr(descriptor, i);
+    if (column->attisdropped || strcmp(NameStr(column->attname), strVal(llast(names))) != 0)
+      continue;
+    return reinterpret_cast<Node*>(
+        makeVar(1, column->attnum, column->atttypid, column->atttypmod, column->attcollation, 0));
+  }
+  return nullptr;
+}
+
 }  // namespace
 
 Node* ParseRowCondition(const char* condition, Relation relation) {
   ParseState* state = make_parsestate(nullptr);
   state->p_sourcetext = condition;
-  ParseNamespaceItem* item =
-      addRangeTableEntryForRelation(state, relation, AccessShareLock, nullptr, false, false);
-  addNSItemToQuery(state, item, false, true, true);
+  state->p_pre_columnref_hook = ResolveColumn;
+  state->p_ref_hook_state = relation;
   Node* expression = transformWhereClause(state, RawExpression(condition), EXPR_KIND_WHERE,
                                           "row filter of an event stream");
   assign_expr_collations(state, expression);

@@ -200,8 +200,7 @@ StreamOptions ParseStreamOptions(List* options) {
   if (result.schemas && result.format != EventFormat::kDebezium)
     ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
                     errmsg("option \"schemas\" is for the format debezium"),
-                    errhint("teamscale.event_schema() gives the JSON schema of a table's events "
-                            "in the other formats.")));
+                    errhint("Leave it out, or choose that format.")));
   return result;
 }
 
