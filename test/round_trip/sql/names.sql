@@ -3,7 +3,7 @@ CREATE SCHEMA "Odd schema";
 CREATE TABLE "Odd schema"."select" ("from" int, "Größe" text, "a.b" int, "quo""te" int, "Ein sehr langer Name mit genau dreiundsechzig Bytes, ungefähr...." int);
 INSERT INTO "Odd schema"."select" VALUES (1, 'x', 2, 3, 4) RETURNING *;
 SELECT "from", "select"."Größe", "a.b" AS "as", "quo""te" FROM "Odd schema"."select" WHERE "from" = 1;
-UPDATE "Odd schema"."select" AS "set" SET ("quo""te", "a.b") = (SELECT 5, 6) WHERE "set"."from" = 1 RETURNING *;
+UPDATE "Odd schema"."select" AS "order" SET ("quo""te", "a.b") = (SELECT 5, 6) WHERE "order"."from" = 1 RETURNING *;
 CREATE SCHEMA first;
 CREATE SCHEMA second;
 CREATE TABLE first.t (id int, v text);
