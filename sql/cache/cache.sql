@@ -53,6 +53,12 @@ CREATE FUNCTION teamscale.flush_cache(name text, VARIADIC key "any") RETURNS voi
 COMMENT ON FUNCTION teamscale.flush_cache(text, "any") IS 'Drops the answer of one key of a cache.';
 REVOKE ALL ON FUNCTION teamscale.flush_cache(text, "any") FROM PUBLIC;
 
+CREATE FUNCTION teamscale.warm_cache(name text, max_keys bigint DEFAULT NULL) RETURNS void
+    LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'teamscale_warm_cache';
+COMMENT ON FUNCTION teamscale.warm_cache(text, bigint) IS
+    'Begins to put a cache''s answers into memory, in the background: of max_keys keys on each node, or until memory is full.';
+REVOKE ALL ON FUNCTION teamscale.warm_cache(text, bigint) FROM PUBLIC;
+
 CREATE FUNCTION teamscale.cache_contains(name text, VARIADIC key "any") RETURNS boolean
     LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'teamscale_cache_contains';
 COMMENT ON FUNCTION teamscale.cache_contains(text, "any") IS

@@ -25,6 +25,7 @@ INSERT INTO promised_function VALUES
     ('enable_node(name text, conninfo text)', 'void', 'volatile', 'unsafe', false),
     ('flush_cache(name text)', 'void', 'volatile', 'unsafe', false),
     ('flush_cache(name text, VARIADIC key "any")', 'void', 'volatile', 'unsafe', false),
+    ('warm_cache(name text, max_keys bigint)', 'void', 'volatile', 'unsafe', false),
     ('node_of("table" regclass, key "any")', 'text', 'stable', 'safe', true),
     ('node_of("table" regclass, key text)', 'text', 'stable', 'safe', true),
     ('alter_partition_policy("table" regclass, every text, "from" text, premake integer, retain text, on_expiry text, move_to name, "values" jsonb, modulus integer, tablespaces jsonb, name_template text, default_partition boolean, before_drop regprocedure, accept_clock boolean)', 'void', 'volatile', 'unsafe', true),

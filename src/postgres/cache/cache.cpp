@@ -7,6 +7,7 @@
 #include "teamscale/postgres/cache/guard_removal.h"
 #include "teamscale/postgres/cache/shared_cache.h"
 #include "teamscale/postgres/cache/statistics.h"
+#include "teamscale/postgres/cache/warm_cache.h"
 #include "teamscale/postgres/cache/write_notice.h"
 
 namespace teamscale {
@@ -19,6 +20,7 @@ void InitCache() {
   InitDefinitions();
   InitDefinitionChanges();
   InitDropCache();
+  InitCacheWarming();
   InitWriteNotice();
 }
 

@@ -62,6 +62,11 @@ Cache* CacheOfName(const char* name) {
   return found;
 }
 
+const char* QualifiedName(const Cache* cache) {
+  return quote_qualified_identifier(get_namespace_name(get_func_namespace(cache->function)),
+                                    get_func_name(cache->function));
+}
+
 void CheckCacheOwner(const Cache* cache) {
   if (!pg_proc_ownercheck(cache->function, GetUserId()))
     aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_FUNCTION, get_func_name(cache->function));

@@ -13,8 +13,9 @@ namespace teamscale {
 
 namespace {
 
-const char* Qualified(Oid schema, const char* name) {
-  return quote_qualified_identifier(get_namespace_name(schema), name);
+const char* TableOf(const Cache* cache) {
+  return quote_qualified_identifier(get_namespace_name(get_rel_namespace(cache->table)),
+                                    get_rel_name(cache->table));
 }
 
 // Never found by the caller's search_path.
@@ -41,6 +42,21 @@ void AppendValue(StringInfo sql, const Cache* cache, char** names, int count) {
 
 }  // namespace
 
+char* KeyQueryOfCache(const Cache* cache, const char* filter) {
+  StringInfoData columns, conditions;
+  initStringInfo(&columns);
+  initStringInfo(&conditions);
+  for (int i = 0; i < cache->keys; ++i) {
+    const char* column = quote_identifier(NameStr(cache->key[i].name));
+    appendStringInfo(&columns, "%s%s", i ? ", " : "", column);
+    // A function that is strict has no such key.
+    appendStringInfo(&conditions, "%s%s IS NOT NULL", i ? " AND " : "", column);
+  }
+  if (filter) appendStringInfo(&conditions, " AND (%s)", filter);
+  return psprintf("SELECT DISTINCT %s FROM %s WHERE %s", columns.data, TableOf(cache),
+                  conditions.data);
+}
+
 char* QueryOfCache(const Cache* cache, char** value_names, int values, const char* order,
                    const char* filter) {
   StringInfoData sql;
@@ -55,8 +71,7 @@ char* QueryOfCache(const Cache* cache, char** value_names, int values, const cha
     if (order) appendStringInfo(&sql, " ORDER BY %s", order);
     appendStringInfo(&sql, "), '{}'::%s)", format_type_be_qualified(cache->result_type));
   }
-  appendStringInfo(&sql, " FROM %s WHERE ",
-                   Qualified(get_rel_namespace(cache->table), get_rel_name(cache->table)));
+  appendStringInfo(&sql, " FROM %s WHERE ", TableOf(cache));
   for (int i = 0; i < cache->keys; ++i) {
     appendStringInfo(&sql, "%s%s ", i ? " AND " : "",
                      quote_identifier(NameStr(cache->key[i].name)));

@@ -228,9 +228,10 @@ Cache* ReadCache(const Row& row, std::uint64_t generation) {
     return cache;
   int values;
   char** names = NamesOf(row.value[kValueColumns], &values);
-  cache->query = QueryOfCache(
-      cache, names, values, row.null[kOrderBy] ? nullptr : TextDatumGetCString(row.value[kOrderBy]),
-      row.null[kFilter] ? nullptr : TextDatumGetCString(row.value[kFilter]));
+  const char* order = row.null[kOrderBy] ? nullptr : TextDatumGetCString(row.value[kOrderBy]);
+  const char* filter = row.null[kFilter] ? nullptr : TextDatumGetCString(row.value[kFilter]);
+  cache->query = QueryOfCache(cache, names, values, order, filter);
+  cache->key_query = KeyQueryOfCache(cache, filter);
   FindGuard(cache);
   return cache;
 }

@@ -121,11 +121,6 @@ void DropHere(void* argument) {
     Execute(psprintf("DROP TRIGGER IF EXISTS teamscale_cache_guard ON %s", drop->table));
 }
 
-const char* QualifiedName(const Cache* cache) {
-  return quote_qualified_identifier(get_namespace_name(get_func_namespace(cache->function)),
-                                    get_func_name(cache->function));
-}
-
 void DropCache(Cache* cache) {
   CheckCacheOwner(cache);
   Drop drop;

@@ -115,6 +115,15 @@ bool Ask(Cache* cache, const NullableDatum* values, Answer* answer) {
   return true;
 }
 
+void OnRowsOfThisNode(void (*body)(void*), void* argument) {
+  LocalStatement previous = EnterLocalStatement(false);
+  PG_TRY();
+  { body(argument); }
+  PG_FINALLY();
+  { LeaveLocalStatement(previous); }
+  PG_END_TRY();
+}
+
 bool IsForAll(Oid table) { return IsSharded(table); }
 
 void WithRight(void (*body)(void*), void* argument) {
@@ -145,6 +154,6 @@ void OnAll(void (*body)(void*), void* argument, const char* statement) {
 
 }  // namespace
 
-void InitCachedKeys() { SetForeignKeys({Column, Ask, IsForAll, OnAll}); }
+void InitCachedKeys() { SetForeignKeys({Column, Ask, OnRowsOfThisNode, IsForAll, OnAll}); }
 
 }  // namespace teamscale

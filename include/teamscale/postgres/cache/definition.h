@@ -78,6 +78,7 @@ struct Cache {
   std::uint32_t place;
   CacheHistory* history;
   char* query;
+  char* key_query;  // all its keys, each once
   SPIPlanPtr plan;  // null before the first reading
   // Whose right to read was found in order, and under which generation of rights.
   Oid permitted_user;
