@@ -64,7 +64,7 @@ def test_a_hook_cannot_become_anyone_else(mallorys):
     set_clock(mallorys, "2026-03-15")
     # A superuser looks at the plan, and then has it carried out.
     assert "will be asked" in mallorys.value("SELECT reason FROM teamscale.plan_partitions('log') WHERE action = 'detach'")
-    assert mallorys.value("SELECT count(*) FROM succeeded") == 0
+    assert mallorys.value("SELECT count(*) FROM succeeded WHERE who <> 'mallory'") == 0
     mallorys.execute("CALL teamscale.maintain_partitions('log')")
     done = mallorys.execute("SELECT attempt, who FROM succeeded")
     assert ("asked", "mallory") in done
