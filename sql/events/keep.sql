@@ -97,3 +97,4 @@ COMMENT ON COLUMN teamscale.stat_event_stream.spilled_transactions IS 'Transacti
 COMMENT ON COLUMN teamscale.stat_event_stream.spilled_bytes IS 'Bytes of changes spilled to disk.';
 REVOKE ALL ON teamscale.stat_event_stream FROM PUBLIC;
 GRANT SELECT ON teamscale.stat_event_stream TO pg_monitor;
+GRANT EXECUTE ON FUNCTION teamscale_internal.slot_problem(teamscale_internal.stream_slot) TO pg_monitor; -- called as whoever reads the view

@@ -1,6 +1,6 @@
 -- What holds for every object of the extension, whichever capability it belongs to.
 BEGIN;
-SELECT plan(13);
+SELECT plan(15);
 
 CREATE TEMPORARY VIEW own_function AS
     SELECT p.*, p.oid::regprocedure AS signature
@@ -100,6 +100,25 @@ SELECT is_empty($$
     SELECT signature FROM own_function AS f
     WHERE f.pronamespace = 'teamscale'::regnamespace AND f.proname !~ '^[a-z]+(_[a-z]+)+$' AND f.proname <> 'route'
     $$, 'public functions are named verb_noun');
+
+-- A view's functions are called with the rights of whoever reads it.
+CREATE ROLE teamscale_watcher;
+CREATE ROLE teamscale_passer_by;
+GRANT pg_monitor TO teamscale_watcher;
+CREATE FUNCTION pg_temp.read_views() RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    view regclass;
+BEGIN
+    FOR view IN SELECT oid FROM pg_class WHERE relnamespace = 'teamscale'::regnamespace AND relkind = 'v'
+                       AND has_table_privilege(oid, 'SELECT') LOOP
+        EXECUTE format('SELECT * FROM %s', view);
+    END LOOP;
+END $$;
+SET LOCAL ROLE teamscale_watcher;
+SELECT lives_ok('SELECT pg_temp.read_views()', 'pg_monitor reads every view that it may read,');
+SET LOCAL ROLE teamscale_passer_by;
+SELECT lives_ok('SELECT pg_temp.read_views()', 'and so does anybody');
+RESET ROLE;
 
 SELECT is(has_table_privilege('pg_read_all_data', 'teamscale_internal.node_secret', 'SELECT'), true,
           'pg_read_all_data has the privilege to read every table,');
