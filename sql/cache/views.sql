@@ -19,6 +19,21 @@ COMMENT ON FUNCTION teamscale_internal.check_arena() IS
     'Goes through the structure of the arena, stripe by stripe; gives what is wrong. Nothing ever should be.';
 REVOKE ALL ON FUNCTION teamscale_internal.check_arena() FROM PUBLIC;
 
+CREATE FUNCTION teamscale_internal.cache_advice(OUT quarters integer, OUT hit_ratio double precision) RETURNS SETOF record
+    LANGUAGE c VOLATILE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'teamscale_cache_advice';
+COMMENT ON FUNCTION teamscale_internal.cache_advice() IS
+    'For sizes in quarters of the present one: the expected hit ratio, null when there were too few look-ups.';
+REVOKE ALL ON FUNCTION teamscale_internal.cache_advice() FROM PUBLIC;
+
+CREATE VIEW teamscale.cache_advice AS
+    SELECT (a.quarters / 4.0)::numeric(4, 2) AS times, f.bytes * a.quarters / 4 AS cache_size, a.hit_ratio
+    FROM teamscale_internal.cache_advice() AS a CROSS JOIN teamscale_internal.arena_figures() AS f;
+COMMENT ON VIEW teamscale.cache_advice IS
+    'What part of the recent look-ups, in all databases, memory of another size would answer: miniature simulations of the cache.';
+COMMENT ON COLUMN teamscale.cache_advice.times IS 'The size, as a multiple of the present teamscale.cache_size.';
+COMMENT ON COLUMN teamscale.cache_advice.cache_size IS 'The size in bytes.';
+COMMENT ON COLUMN teamscale.cache_advice.hit_ratio IS 'The expected hit ratio, 0 to 1; null when there were too few look-ups.';
+
 CREATE VIEW teamscale.cache AS
     SELECT c.function, c.relation AS "table", c.key_columns AS key, c.value_columns AS value, c.is_unique AS "unique", c.order_by,
            c.filter, c.ttl * interval '1 microsecond' AS ttl, c.near_ttl * interval '1 microsecond' AS near_ttl, f.state,
@@ -76,3 +91,8 @@ COMMENT ON COLUMN teamscale.stat_cache.remote IS 'Answers that another node gave
 COMMENT ON COLUMN teamscale.stat_cache.near_hits IS 'Hits: of answers that another node gave less than near_ttl ago.';
 COMMENT ON COLUMN teamscale.stat_cache.bytes IS 'Memory in use for this cache''s answers.';
 COMMENT ON COLUMN teamscale.stat_cache.mean_value_bytes IS 'The mean size of the installed answers.';
+
+-- A view's functions are called with the rights of whoever reads it.
+GRANT SELECT ON teamscale.cache, teamscale.stat_cache, teamscale.cache_advice TO pg_monitor;
+GRANT EXECUTE ON FUNCTION teamscale_internal.cache_figures(), teamscale_internal.arena_figures(), teamscale_internal.cache_advice()
+    TO pg_monitor;

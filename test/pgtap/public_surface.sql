@@ -66,6 +66,7 @@ INSERT INTO promised_view VALUES
     ('event_stream', 'name text, owner name, readers name[], format text, tables text, exclude_tables text, row_filter text, max_retained_wal bigint', true),
     ('stat_event_stream', 'name text, slot name, state text, problem text, lsn pg_lsn, lag_bytes numeric, acked_at timestamp with time zone, since_ack interval, retained_bytes numeric, max_retained_wal bigint, decoded_transactions bigint, decoded_bytes bigint, spilled_transactions bigint, spilled_bytes bigint', false),
     ('cache', 'function regprocedure, table regclass, key name[], value name[], unique boolean, order_by text, filter text, ttl interval, near_ttl interval, state text, culprit text', false),
+    ('cache_advice', 'times numeric(4,2), cache_size bigint, hit_ratio double precision', false),
     ('in_doubt_transaction', 'gid text, router text, node text, age interval, waits_for text', false),
     ('node', 'name text, conninfo text, region text, state text, is_local boolean, buckets bigint', true),
     ('partition', 'table regclass, partition regclass, level integer, lower text, upper text, values text[], modulus integer, remainder integer, state text, tablespace name, rows bigint, bytes bigint', true),

@@ -31,22 +31,32 @@ std::uint64_t BlocksOffset(std::uint32_t buckets, std::uint32_t ghosts) {
   return sizeof(StripeHeader) + buckets * sizeof(CacheBucket) + ghosts * sizeof(Word);
 }
 
+ArenaHeader ShapeOf(std::uint64_t bytes, std::uint32_t caches) {
+  ArenaHeader shape{};
+  shape.bytes = bytes;
+  shape.caches = caches;
+  std::uint64_t stripes =
+      std::clamp<std::uint64_t>((bytes - Preamble(caches)) / kUsualStripe, 1, kMostStripes);
+  shape.stripes = static_cast<std::uint32_t>(std::bit_floor(stripes));
+  std::uint64_t stripe_bytes = StripeBytes(bytes, caches, shape.stripes);
+  shape.buckets = static_cast<std::uint32_t>(std::bit_floor(stripe_bytes / kBytesOfBucket));
+  shape.ghosts = static_cast<std::uint32_t>(shape.buckets * kGhostsOfBucket);
+  shape.blocks = static_cast<std::uint32_t>(
+      (stripe_bytes - BlocksOffset(shape.buckets, shape.ghosts)) / sizeof(Block));
+  return shape;
+}
+
 }  // namespace
 
 std::uint64_t Arena::MinimalBytes(std::uint32_t caches) { return Preamble(caches) + kLeastStripe; }
 
+std::uint64_t Arena::BlocksIn(std::uint64_t bytes, std::uint32_t caches) {
+  ArenaHeader shape = ShapeOf(bytes, caches);
+  return std::uint64_t{shape.stripes} * (shape.blocks - 1);
+}
+
 void Arena::Format(void* memory, std::uint64_t bytes, std::uint32_t caches) {
-  auto* header = new (memory) ArenaHeader{};
-  std::uint64_t stripes =
-      std::clamp<std::uint64_t>((bytes - Preamble(caches)) / kUsualStripe, 1, kMostStripes);
-  header->bytes = bytes;
-  header->caches = caches;
-  header->stripes = static_cast<std::uint32_t>(std::bit_floor(stripes));
-  std::uint64_t stripe_bytes = StripeBytes(bytes, caches, header->stripes);
-  header->buckets = static_cast<std::uint32_t>(std::bit_floor(stripe_bytes / kBytesOfBucket));
-  header->ghosts = static_cast<std::uint32_t>(header->buckets * kGhostsOfBucket);
-  header->blocks = static_cast<std::uint32_t>(
-      (stripe_bytes - BlocksOffset(header->buckets, header->ghosts)) / sizeof(Block));
+  auto* header = new (memory) ArenaHeader(ShapeOf(bytes, caches));
   Arena arena(memory);
   for (std::uint32_t i = 0; i < caches; ++i) {
     auto* state = new (&arena.states_[i]) CacheState{};

@@ -7,11 +7,6 @@ namespace teamscale::core {
 
 namespace {
 
-// Entries that one eviction may spare for their popularity: under the lock, time is bounded.
-constexpr int kMostSpared = 128;
-constexpr std::uint64_t kSmallShare = 10;  // the small queue is one tenth
-constexpr std::uint64_t kAskedAgain = 2;   // popularity that leads from the small queue to the main
-
 void Grow(Word& word, std::uint64_t by) { Set(word, Get(word) + by); }
 void Shrink(Word& word, std::uint64_t by) { Set(word, Get(word) - by); }
 
@@ -142,9 +137,8 @@ bool Stripe::IsGhost(std::uint64_t hash) const {
 // --- Eviction
 
 void Stripe::EvictOne(int* spared) const {
-  bool small = Get(header_->size[kMain]) == 0 ||
-               Get(header_->size[kSmall]) * kSmallShare > arena_.header_->blocks;
-  if (Get(header_->size[kSmall]) == 0) small = false;
+  bool small = EvictsFromSmall(Get(header_->size[kSmall]), Get(header_->size[kMain]),
+                               arena_.header_->blocks);
   Queue queue = small ? kSmall : kMain;
   auto entry = static_cast<std::uint32_t>(Get(header_->first[queue]));
   std::uint64_t hash = Get(blocks_[entry].words[kHashWord]);
@@ -154,7 +148,7 @@ void Stripe::EvictOne(int* spared) const {
   std::uint64_t reference = Get(word);
   std::uint64_t popularity = PopularityOf(reference);
   bool current = IsCurrent(Get(blocks_[entry].words[kStampWord]));
-  if (current && popularity >= (small ? kAskedAgain : 1) && *spared < kMostSpared) {
+  if (current && IsSpared(small, popularity) && *spared < kMostSpared) {
     ++*spared;
     Unlink(entry);
     Append(kMain, entry);

@@ -2,6 +2,7 @@
 
 #include "teamscale/postgres/boundary/sql_function.h"
 #include "teamscale/postgres/boundary/wait_point.h"
+#include "teamscale/postgres/cache/cache_advice.h"
 #include "teamscale/postgres/cache/definition_changes.h"
 #include "teamscale/postgres/cache/flight.h"
 #include "teamscale/postgres/cache/foreign_keys.h"
@@ -99,6 +100,9 @@ CacheCount LookUp(Call* call, Answer* answer) {
       case core::Lookup::kHit:
         if (!CopyAnswer(cache, found, answer)) continue;
         if (found.flags & kNear) Count(cache, kNearHits);
+        NoteLookUp(call->image.hash,
+                   core::BlocksOfWords(core::EntryWords(
+                       {found.value_bytes, static_cast<std::uint16_t>(found.key_words), 0})));
         return kHits;
       case core::Lookup::kExpired:
         return kExpired;
@@ -144,6 +148,8 @@ void Install(Call* call, const Answer& answer, std::int64_t ttl, std::uint16_t f
   UnlockStripe(stripe);
   switch (result) {
     case core::Install::kDone:
+      NoteLookUp(call->image.hash, core::BlocksOfWords(call->image.key().image.size() +
+                                                       core::WordsOfBytes(value.bytes.size())));
       Count(cache, kInstalls);
       Count(cache, kValueBytes, value.bytes.size());
       if (IsNegative(cache, answer)) Count(cache, kNegative);

@@ -1,5 +1,6 @@
 #include "teamscale/postgres/cache/cache.h"
 
+#include "teamscale/postgres/cache/cache_advice.h"
 #include "teamscale/postgres/cache/definition.h"
 #include "teamscale/postgres/cache/definition_changes.h"
 #include "teamscale/postgres/cache/drop_cache.h"
@@ -15,6 +16,7 @@ namespace teamscale {
 void InitCache() {
   InitGuardRemoval();
   InitSharedCache();
+  InitCacheAdvice();
   InitCacheStatistics();
   InitFlight();
   InitDefinitions();

@@ -1,5 +1,6 @@
 // The trigger that records changes, AFTER each row: old and new key are final then.
 #include "teamscale/postgres/boundary/sql_function.h"
+#include "teamscale/postgres/cache/cache_advice.h"
 #include "teamscale/postgres/cache/guard_removal.h"
 #include "teamscale/postgres/cache/key_image.h"
 #include "teamscale/postgres/cache/shared_cache.h"
@@ -102,6 +103,7 @@ void RecordHash(Cache* cache, std::uint64_t hash, std::uint64_t writer) {
   LockStripe(stripe);
   int dropped = arena.Record(hash, writer);
   UnlockStripe(stripe);
+  NoteChange(hash);
   if (dropped) Count(cache, kDropped, static_cast<std::uint64_t>(dropped));
 }
 

@@ -125,6 +125,10 @@ void InitSharedCache() {
 
 std::uint32_t MaxCaches() { return static_cast<std::uint32_t>(max_caches); }
 
+std::uint64_t ArenaBlocks() {
+  return core::Arena::BlocksIn(ArenaBytes(), static_cast<std::uint32_t>(max_caches));
+}
+
 bool HasArena() { return memory != nullptr; }
 
 std::uint32_t PlaceOfCache(Oid function) {

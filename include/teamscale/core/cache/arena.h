@@ -76,6 +76,8 @@ class Arena {
  public:
   // The least that makes an arena for so many caches.
   static std::uint64_t MinimalBytes(std::uint32_t caches);
+  // How many blocks an arena has for entries.
+  static std::uint64_t BlocksIn(std::uint64_t bytes, std::uint32_t caches);
   // Makes an empty arena of zeroed memory. Once, by one process.
   static void Format(void* memory, std::uint64_t bytes, std::uint32_t caches);
 

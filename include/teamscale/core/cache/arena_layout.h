@@ -40,7 +40,6 @@ static_assert(Word::is_always_lock_free && sizeof(Word) == 8);
 
 inline constexpr std::size_t kCacheLine = 64;
 inline constexpr int kReferences = 6;
-inline constexpr std::uint64_t kMaxPopularity = 3;
 
 struct alignas(kCacheLine) CacheBucket {
   Word version;

@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "teamscale/core/cache/arena.h"
+#include "teamscale/core/cache/eviction.h"
 
 namespace teamscale::core {
 

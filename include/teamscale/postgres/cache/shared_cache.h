@@ -20,6 +20,8 @@ void InitSharedCache();
 
 // Whether the server was started with an arena.
 bool HasArena();
+// Of the arena that there will be, while the server starts.
+std::uint64_t ArenaBlocks();
 // teamscale.max_caches.
 std::uint32_t MaxCaches();
 extern core::Arena arena;
