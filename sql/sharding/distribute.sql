@@ -10,10 +10,12 @@ END
 $$;
 COMMENT ON FUNCTION teamscale_internal.require_owner(regclass) IS 'Raises 42501 unless the acting role owns the table.';
 
-CREATE FUNCTION teamscale_internal.require_distributable("table" regclass, key name, method text, sequences text) RETURNS void
+CREATE FUNCTION teamscale_internal.require_distributable("table" regclass, key name, method text, buckets integer,
+                                                         colocate_with regclass, sequences text) RETURNS void
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     obstacles text;
+    of_foreign_keys text;
     of_sequences text;
 BEGIN
     PERFORM teamscale_internal.require_owner("table");
@@ -27,21 +29,25 @@ BEGIN
         UNION ALL SELECT * FROM teamscale_internal.uniqueness_obstacles("table", key)
         UNION ALL SELECT * FROM teamscale_internal.dependency_obstacles("table")
         UNION ALL SELECT * FROM teamscale_internal.role_obstacles("table", teamscale_internal.acting_role())) AS o (o);
+    SELECT string_agg(o, E'\n') INTO of_foreign_keys
+    FROM teamscale_internal.foreign_key_obstacles("table", key,
+             teamscale_internal.find_group("table", key, method, buckets, colocate_with)) AS o;
     IF sequences = 'unique' THEN
         SELECT string_agg(o, E'\n') INTO of_sequences FROM teamscale_internal.sequence_obstacles("table") AS o;
     END IF;
-    IF obstacles IS NOT NULL OR of_sequences IS NOT NULL THEN
+    IF coalesce(obstacles, of_foreign_keys, of_sequences) IS NOT NULL THEN
         RAISE EXCEPTION 'table "%" cannot be sharded by "%"', "table", key
-            USING ERRCODE = 'object_not_in_prerequisite_state', DETAIL = concat_ws(E'\n', obstacles, of_sequences),
-                  HINT = 'Change or drop what is listed; nothing has been changed yet.'
-                         || CASE WHEN of_sequences IS NOT NULL
-                                 THEN ' With sequences => ''per_node'' sequences stay as they are, and nodes may give the same values.'
-                                 ELSE '' END;
+            USING ERRCODE = 'object_not_in_prerequisite_state', DETAIL = concat_ws(E'\n', obstacles, of_foreign_keys, of_sequences),
+                  HINT = concat_ws(' ', 'Change or drop what is listed; nothing has been changed yet.',
+                      CASE WHEN of_foreign_keys IS NOT NULL
+                           THEN 'Foreign keys hold between colocated tables, from the key of one to the key of the other.' END,
+                      CASE WHEN of_sequences IS NOT NULL
+                           THEN 'With sequences => ''per_node'' sequences stay as they are, and nodes may give the same values.' END);
     END IF;
 END
 $$;
-COMMENT ON FUNCTION teamscale_internal.require_distributable(regclass, name, text, text) IS
-    'Raises 55000 with the list of all obstacles unless the table can be sharded by the key; 42501 for those who do not own it.';
+COMMENT ON FUNCTION teamscale_internal.require_distributable(regclass, name, text, integer, regclass, text) IS
+    'Raises 55000 with the list of all obstacles unless the table can be sharded so; 42501 for those who do not own it.';
 
 CREATE FUNCTION teamscale_internal.require_valid_choice(method text, buckets integer, sequences text) RETURNS void
     LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -120,28 +126,22 @@ DECLARE
     ranges text[] := '{}';
     identity_values text[];
     columns text;
-    obstacles text;
 BEGIN
     PERFORM teamscale_internal.require_cluster();
     PERFORM teamscale_internal.require_valid_choice(method, buckets, sequences);
-    PERFORM teamscale_internal.require_distributable("table", key, method, sequences);
+    PERFORM teamscale_internal.require_distributable("table", key, method, buckets, colocate_with, sequences);
     PERFORM teamscale_internal.begin_catalog_change();
     PERFORM teamscale_internal.lock_table("table", name, ARRAY[local]);
     -- Once more, now that nobody else changes it.
-    PERFORM teamscale_internal.require_distributable("table", key, method, sequences);
+    PERFORM teamscale_internal.require_distributable("table", key, method, buckets, colocate_with, sequences);
     nodes := teamscale_internal.active_nodes();
 
     PERFORM teamscale_internal.report_progress('preparing nodes');
     -- First, as the key's type and collation may be among them, which the catalog names on every node.
     PERFORM teamscale_internal.act_on_nodes(array_remove(nodes, local),
                                             ARRAY(SELECT * FROM teamscale_internal.prerequisite_calls("table")));
-    group_of_table := teamscale_internal.choose_group("table", key, method, buckets, colocate_with);
-    SELECT string_agg(o, E'\n') INTO obstacles FROM teamscale_internal.foreign_key_obstacles("table", key, group_of_table) AS o;
-    IF obstacles IS NOT NULL THEN
-        RAISE EXCEPTION 'table "%" cannot be sharded by "%"', name, key
-            USING ERRCODE = 'object_not_in_prerequisite_state', DETAIL = obstacles,
-                  HINT = 'Foreign keys hold between colocated tables, from the key of one to the key of the other; nothing has been changed yet.';
-    END IF;
+    group_of_table := coalesce(teamscale_internal.find_group("table", key, method, buckets, colocate_with),
+                               teamscale_internal.create_group("table", key, method, buckets));
     IF method = 'list' THEN
         PERFORM teamscale_internal.place_present_values("table", key, group_of_table);
     END IF;

@@ -136,7 +136,7 @@ CREATE FUNCTION teamscale_internal.foreign_key_obstacles("table" regclass, key n
     LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT format('foreign key "%s" references table "%s", which is not colocated', k.conname, k.confrelid::regclass)
     FROM pg_constraint AS k
-    WHERE k.conrelid = "table" AND k.contype = 'f' AND k.confrelid <> "table"
+    WHERE k.conrelid = "table" AND k.contype = 'f' AND k.conparentid = 0 AND k.confrelid <> "table"
       AND NOT EXISTS (SELECT FROM teamscale_internal.sharded_table AS t
                       WHERE t.relation = k.confrelid AND t.group_id = foreign_key_obstacles.group_id)
     UNION ALL
@@ -144,7 +144,7 @@ CREATE FUNCTION teamscale_internal.foreign_key_obstacles("table" regclass, key n
     FROM pg_constraint AS k
          LEFT JOIN pg_partitioned_table AS p ON p.partrelid = k.confrelid
          LEFT JOIN pg_attribute AS a ON a.attrelid = k.conrelid AND a.attname = key
-    WHERE k.conrelid = "table" AND k.contype = 'f'
+    WHERE k.conrelid = "table" AND k.contype = 'f' AND k.conparentid = 0
       AND NOT EXISTS (SELECT FROM unnest(k.conkey, k.confkey) AS c (own, referenced)
                       WHERE c.own = a.attnum
                         AND c.referenced = CASE WHEN k.confrelid = "table" THEN a.attnum ELSE p.partattrs[0] END)

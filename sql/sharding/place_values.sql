@@ -113,7 +113,7 @@ BEGIN
             USING ERRCODE = 'invalid_parameter_value', DETAIL = format('The values are %L.', new_values);
     END IF;
     new_values := teamscale_internal.distinct_values(new_values, group_row);
-    SELECT string_agg(quote_literal(v), ', ') INTO placed
+    SELECT string_agg(quote_literal(v), ', ' ORDER BY v) INTO placed
     FROM unnest(teamscale_internal.placed_values(new_values, group_row)) AS v;
     IF placed IS NOT NULL THEN
         RAISE EXCEPTION 'values of table "%" are placed already', "table"
