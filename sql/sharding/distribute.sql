@@ -11,7 +11,7 @@ $$;
 COMMENT ON FUNCTION teamscale_internal.require_owner(regclass) IS 'Raises 42501 unless the acting role owns the table.';
 
 CREATE FUNCTION teamscale_internal.require_distributable("table" regclass, key name, method text, buckets integer,
-                                                         colocate_with regclass, sequences text) RETURNS void
+                                                         colocate_with regclass, sequences text, locked boolean) RETURNS void
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     obstacles text;
@@ -33,7 +33,7 @@ BEGIN
     FROM teamscale_internal.foreign_key_obstacles("table", key,
              teamscale_internal.find_group("table", key, method, buckets, colocate_with)) AS o;
     IF sequences = 'unique' THEN
-        SELECT string_agg(o, E'\n') INTO of_sequences FROM teamscale_internal.sequence_obstacles("table") AS o;
+        SELECT string_agg(o, E'\n') INTO of_sequences FROM teamscale_internal.sequence_obstacles("table", locked) AS o;
     END IF;
     IF coalesce(obstacles, of_foreign_keys, of_sequences) IS NOT NULL THEN
         RAISE EXCEPTION 'table "%" cannot be sharded by "%"', "table", key
@@ -46,7 +46,7 @@ BEGIN
     END IF;
 END
 $$;
-COMMENT ON FUNCTION teamscale_internal.require_distributable(regclass, name, text, integer, regclass, text) IS
+COMMENT ON FUNCTION teamscale_internal.require_distributable(regclass, name, text, integer, regclass, text, boolean) IS
     'Raises 55000 with the list of all obstacles unless the table can be sharded so; 42501 for those who do not own it.';
 
 CREATE FUNCTION teamscale_internal.require_valid_choice(method text, buckets integer, sequences text) RETURNS void
@@ -94,18 +94,20 @@ CREATE FUNCTION teamscale_internal.insertable_columns("table" regclass) RETURNS 
 $$;
 COMMENT ON FUNCTION teamscale_internal.insertable_columns(regclass) IS 'The columns of a table that are not generated, as a list.';
 
--- Locks a table against everybody, here and where it is sharded on the other nodes, under the name that it had.
+-- Locks a table against everybody, here and where it is sharded on the other nodes, under the name that it had; in the
+-- order of the nodes, as LOCK TABLE does.
 CREATE FUNCTION teamscale_internal.lock_table("table" regclass, name text, nodes integer[]) RETURNS void
     LANGUAGE plpgsql VOLATILE STRICT SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    PERFORM teamscale_internal.define_on_nodes(nodes, ARRAY[format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', name)]);
+    PERFORM teamscale_internal.define_on_nodes(ARRAY[node], ARRAY[format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', name)])
+    FROM unnest(nodes) WITH ORDINALITY AS n (node, place) ORDER BY place;
     IF "table"::text <> name THEN
         RAISE EXCEPTION 'table "%" was renamed meanwhile', name USING ERRCODE = 'object_not_in_prerequisite_state';
     END IF;
 END
 $$;
 COMMENT ON FUNCTION teamscale_internal.lock_table(regclass, text, integer[]) IS
-    'Locks a table on the nodes given; 55000 when its name is another one by then.';
+    'Locks a table on the nodes given, one after the other; 55000 when its name is another one by then.';
 REVOKE ALL ON FUNCTION teamscale_internal.lock_table(regclass, text, integer[]) FROM PUBLIC;
 
 CREATE FUNCTION teamscale_internal.distribute_table("table" regclass, key name, method text, buckets integer,
@@ -129,11 +131,11 @@ DECLARE
 BEGIN
     PERFORM teamscale_internal.require_cluster();
     PERFORM teamscale_internal.require_valid_choice(method, buckets, sequences);
-    PERFORM teamscale_internal.require_distributable("table", key, method, buckets, colocate_with, sequences);
+    PERFORM teamscale_internal.require_distributable("table", key, method, buckets, colocate_with, sequences, false);
     PERFORM teamscale_internal.begin_catalog_change();
     PERFORM teamscale_internal.lock_table("table", name, ARRAY[local]);
     -- Once more, now that nobody else changes it.
-    PERFORM teamscale_internal.require_distributable("table", key, method, buckets, colocate_with, sequences);
+    PERFORM teamscale_internal.require_distributable("table", key, method, buckets, colocate_with, sequences, true);
     nodes := teamscale_internal.active_nodes();
 
     PERFORM teamscale_internal.report_progress('preparing nodes');

@@ -16,7 +16,7 @@ CREATE FUNCTION teamscale_internal.create_type_statement(type oid) RETURNS text
             (SELECT ' COLLATE ' || t.typcollation::regcollation FROM pg_type AS b WHERE b.oid = t.typbasetype AND b.typcollation <> t.typcollation),
             coalesce(' DEFAULT ' || t.typdefault, ''), CASE WHEN t.typnotnull THEN ' NOT NULL' ELSE '' END,
             (SELECT coalesce(string_agg(format(' CONSTRAINT %I %s', conname, pg_get_constraintdef(oid)), '' ORDER BY conname), '')
-             FROM pg_constraint WHERE contypid = type))
+             FROM pg_constraint WHERE contypid = type AND convalidated))
         WHEN 'r' THEN (
             SELECT format('CREATE TYPE %s AS RANGE (SUBTYPE = %s, SUBTYPE_OPCLASS = %I.%I%s%s, MULTIRANGE_TYPE_NAME = %s)', type::regtype,
                           r.rngsubtype::regtype, c.opcnamespace::regnamespace::name, c.opcname,
@@ -29,6 +29,14 @@ CREATE FUNCTION teamscale_internal.create_type_statement(type oid) RETURNS text
 $$;
 COMMENT ON FUNCTION teamscale_internal.create_type_statement(oid) IS
     'What makes an enum, composite, domain or range type; null for types that something else makes.';
+
+CREATE FUNCTION teamscale_internal.unvalidated_constraint_statements(type oid) RETURNS text[]
+    LANGUAGE sql STABLE STRICT SET search_path = pg_catalog, pg_temp AS $$
+    SELECT ARRAY(SELECT format('ALTER DOMAIN %s ADD CONSTRAINT %I %s', type::regtype, conname, pg_get_constraintdef(oid))
+                 FROM pg_constraint WHERE contypid = type AND NOT convalidated ORDER BY conname)
+$$;
+COMMENT ON FUNCTION teamscale_internal.unvalidated_constraint_statements(oid) IS
+    'What gives a domain the constraints that CREATE DOMAIN cannot make: those that are NOT VALID.';
 
 CREATE FUNCTION teamscale_internal.create_collation_statement("collation" oid) RETURNS text
     LANGUAGE sql STABLE STRICT SET search_path = pg_catalog, pg_temp AS $$
@@ -44,22 +52,23 @@ COMMENT ON FUNCTION teamscale_internal.create_collation_statement(oid) IS 'What 
 -- A schema, collation, type or routine: how it is made and how it looks where it is already. Nulls for everything else.
 CREATE FUNCTION teamscale_internal.makeable(class regclass, object oid,
                                             OUT kind text, OUT name text, OUT definition text, OUT lookup text,
-                                            OUT owner oid, OUT privileges aclitem[])
+                                            OUT owner oid, OUT privileges aclitem[], OUT additions text[])
     LANGUAGE sql STABLE STRICT SET search_path = pg_catalog, pg_temp AS $$
     SELECT 'SCHEMA', quote_ident(nspname), format('CREATE SCHEMA %I', nspname),
-           'SELECT format(''CREATE SCHEMA %%I'', nspname) FROM pg_catalog.pg_namespace WHERE oid = to_regnamespace(%L)', nspowner, nspacl
+           'SELECT format(''CREATE SCHEMA %%I'', nspname) FROM pg_catalog.pg_namespace WHERE oid = to_regnamespace(%L)', nspowner, nspacl, '{}'::text[]
     FROM pg_namespace WHERE class = 'pg_namespace'::regclass AND oid = object
     UNION ALL
     SELECT 'COLLATION', oid::regcollation::text, teamscale_internal.create_collation_statement(oid),
-           'SELECT teamscale_internal.create_collation_statement(to_regcollation(%L))', collowner, NULL
+           'SELECT teamscale_internal.create_collation_statement(to_regcollation(%L))', collowner, NULL, '{}'
     FROM pg_collation WHERE class = 'pg_collation'::regclass AND oid = object
     UNION ALL
     SELECT CASE typtype WHEN 'd' THEN 'DOMAIN' ELSE 'TYPE' END, oid::regtype::text, teamscale_internal.create_type_statement(oid),
-           'SELECT teamscale_internal.create_type_statement(to_regtype(%L))', typowner, typacl
+           'SELECT teamscale_internal.create_type_statement(to_regtype(%L))', typowner, typacl,
+           teamscale_internal.unvalidated_constraint_statements(oid)
     FROM pg_type WHERE class = 'pg_type'::regclass AND oid = object
     UNION ALL
     SELECT 'ROUTINE', oid::regprocedure::text, pg_get_functiondef(oid),
-           'SELECT pg_catalog.pg_get_functiondef(to_regprocedure(%L))', proowner, proacl
+           'SELECT pg_catalog.pg_get_functiondef(to_regprocedure(%L))', proowner, proacl, '{}'
     FROM pg_proc WHERE class = 'pg_proc'::regclass AND oid = object AND prokind IN ('f', 'p')
 $$;
 COMMENT ON FUNCTION teamscale_internal.makeable(regclass, oid) IS
@@ -165,7 +174,7 @@ CREATE FUNCTION teamscale_internal.prerequisite_calls("table" regclass) RETURNS 
     SELECT statement FROM (
         SELECT format('SELECT teamscale_internal.require_object(%L, %L, %L, %L, %L)', lower(m.kind) || ' ' || m.name, format(m.lookup, m.name),
                       m.definition,
-                      format('ALTER %s %s OWNER TO %I', m.kind, m.name, pg_get_userbyid(m.owner))
+                      m.additions || format('ALTER %s %s OWNER TO %I', m.kind, m.name, pg_get_userbyid(m.owner))
                           || ARRAY(SELECT * FROM teamscale_internal.comment_statement(m.kind, m.name, u.class, u.object)),
                       CASE WHEN m.kind = 'COLLATION' THEN 'SELECT 1'
                            ELSE teamscale_internal.privilege_call(replace(m.kind, 'DOMAIN', 'TYPE'), m.name, NULL, m.owner, m.privileges) END)

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import pathlib
+import resource
 import socket
 import subprocess
 
@@ -53,13 +54,19 @@ class Server:
         self.port = free_port()
         self.databases = 0
 
-    def _run(self, command, *arguments):
+    def _run(self, command, *arguments, **options):
         return subprocess.run(
-            [PRIVATE_SERVER, command, BUILD, self.name, *arguments], check=True, stdout=subprocess.PIPE, text=True
+            [PRIVATE_SERVER, command, BUILD, self.name, *arguments], check=True, stdout=subprocess.PIPE, text=True, **options
         ).stdout
 
-    def start(self):
-        self._run("start", str(self.port))
+    def start(self, largest_file=None):
+        """largest_file: where files of more bytes cannot be written, as on a full disk. It must have room for 16 MB of WAL."""
+
+        def limit():
+            _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, hard))
+
+        self._run("start", str(self.port), preexec_fn=limit if largest_file else None)
         return self
 
     def stop(self, mode="fast"):

@@ -24,9 +24,11 @@ QUERIES = [
 ]
 
 
+ALL = " UNION ALL ".join(f"SELECT {number}, q::text FROM ({query}) AS q" for number, query in enumerate(QUERIES))
+
+
 def snapshot(database):
-    with database.connect() as connection:
-        return [sorted(connection.execute(query).fetchall(), key=repr) for query in QUERIES]
+    return set(database.execute(ALL))
 
 
 def snapshots(cluster):
@@ -38,8 +40,6 @@ def changes(cluster, before):
     return [
         f"node {number}: {sign} {row}"
         for number, (then, now) in enumerate(zip(before, snapshots(cluster)))
-        for old, new in zip(then, now)
-        for sign, rows, others in [("-", old, new), ("+", new, old)]
-        for row in rows
-        if row not in others
+        for sign, rows in [("-", then - now), ("+", now - then)]
+        for row in sorted(rows)
     ]

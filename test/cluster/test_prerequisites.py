@@ -28,6 +28,7 @@ REVOKE EXECUTE ON FUNCTION elsewhere.guarded() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION elsewhere.guarded() TO guest;
 COMMENT ON FUNCTION elsewhere.guarded() IS 'of a function';
 CREATE DOMAIN far.amount AS integer DEFAULT 3 CONSTRAINT over_zero CHECK (elsewhere.positive(VALUE));
+ALTER DOMAIN far.amount ADD CONSTRAINT small CHECK (VALUE < 1000) NOT VALID;
 ALTER DOMAIN far.amount OWNER TO clerk;
 REVOKE USAGE ON TYPE far.amount FROM PUBLIC;
 COMMENT ON DOMAIN far.amount IS 'of a domain';
