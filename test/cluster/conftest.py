@@ -23,19 +23,46 @@ def shared_server(_server_names):
     server.remove()
 
 
-@pytest.fixture
-def make_server(_server_names):
-    """A factory of servers that belong to this test: start, stop, kill and restart them at will."""
+def servers_made(names):
+    """What the two fixtures behind it do."""
     servers = []
 
     def make():
-        server = Server(next(_server_names))
+        server = Server(next(names))
         servers.append(server)
         return server.start()
 
     yield make
     for server in servers:
         server.remove()
+
+
+@pytest.fixture
+def make_server(_server_names):
+    """A factory of servers that belong to this test: start, stop, kill and restart them at will."""
+    yield from servers_made(_server_names)
+
+
+@pytest.fixture(scope="module")
+def module_server(_server_names):
+    """A factory of servers that the tests of a file share, and leave running. Their databases are each test's own."""
+    yield from servers_made(_server_names)
+
+
+@pytest.fixture(scope="module")
+def module_cluster(shared_server):
+    """A factory of clusters on the shared server that the tests of a file share, and clean up after themselves."""
+    databases = []
+
+    def make(nodes):
+        for _ in range(nodes):
+            databases.append(shared_server.create_database())
+            databases[-1].execute("CREATE EXTENSION teamscale")
+        return Cluster(databases[-nodes:])
+
+    yield make
+    for database in databases:
+        shared_server.drop_database(database)
 
 
 @pytest.fixture

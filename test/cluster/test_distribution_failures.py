@@ -32,12 +32,19 @@ def pair(make_cluster):
     return cluster
 
 
+@pytest.fixture(scope="module")
+def servers(module_server):
+    return [module_server(), module_server()]
+
+
 @pytest.fixture
-def two_servers(make_server, make_cluster):
-    here, there = make_server(), make_server()
-    cluster = make_cluster(servers=[here, there])
+def two_servers(servers, make_cluster):
+    """Nodes on two servers, which the tests stop, and start again."""
+    cluster = make_cluster(servers=servers)
     make_table(cluster["a"])
-    return cluster
+    yield cluster
+    for server in servers:
+        server.restart()
 
 
 def error(connection, sql, parameters=None):
@@ -151,7 +158,9 @@ def test_a_disk_that_is_full(two_servers):
     """The other server may write no file beyond 17 MB: its log of changes fits, a leaf of 20 MB does not."""
     a, b = two_servers.nodes
     a.execute("DROP INDEX by_note; ALTER TABLE t ALTER note SET STORAGE EXTERNAL")
-    key = next(key for key in range(100) if node_of_new_table(two_servers, key) == "b")
+    a.execute("CREATE TABLE probe (team_id bigint PRIMARY KEY)")
+    a.execute("SELECT teamscale.distribute_table('probe', 'team_id', buckets => 4)")
+    key = next(key for key in range(100) if a.value("SELECT teamscale.node_of('probe', %s::bigint)", [key]) == "b")
     a.execute("INSERT INTO t (team_id, note) SELECT %s, repeat(md5(i::text), 300) FROM generate_series(1, 2200) AS i", [key])
     before, rows = snapshots(two_servers), a.value("SELECT count(*) FROM t")
     b.server.stop()
@@ -165,15 +174,6 @@ def test_a_disk_that_is_full(two_servers):
     b.server.restart()
     a.execute(DISTRIBUTE)
     assert len(all_rows(two_servers, "SELECT id FROM t")) == rows
-
-
-def node_of_new_table(cluster, key):
-    """The node that would get a key of a table sharded into 4 buckets."""
-    a = cluster["a"]
-    if a.value("SELECT to_regclass('probe')") is None:
-        a.execute("CREATE TABLE probe (team_id bigint PRIMARY KEY)")
-        a.execute("SELECT teamscale.distribute_table('probe', 'team_id', buckets => 4)")
-    return a.value("SELECT teamscale.node_of('probe', %s::bigint)", [key])
 
 
 def test_a_row_that_another_node_refuses(pair):

@@ -33,19 +33,18 @@ KINDS = {
 }
 
 
-@pytest.mark.parametrize("asked", ["a", "c"])
-def test_values_are_unique_whichever_node_is_asked(make_cluster, asked):
-    cluster = make_cluster(3)
-    with cluster[asked].connect() as connection:
+def test_values_are_unique_whichever_node_is_asked(make_cluster):
+    cluster = make_cluster(2)
+    with cluster["b"].connect() as connection:
         for number, (column, before) in enumerate(KINDS.items()):
             if before:
                 connection.execute(before)
             connection.execute(f"CREATE TABLE t (team_id bigint PRIMARY KEY, n {column})")
             connection.execute("INSERT INTO t (team_id) SELECT i FROM generate_series(1, 30) AS i")
-            last = max(sequence_ranges(cluster[asked], "public.t"), default=None)
-            connection.execute("SELECT teamscale.distribute_table('t', 'team_id', buckets => 4)")
+            last = max(sequence_ranges(cluster["b"], "public.t"), default=None)
+            connection.execute("SELECT teamscale.distribute_table('t', 'team_id', buckets => 2)")
             insert(cluster, (31, 50))
-            assert len(set(values(cluster, "n"))) == 90, column
+            assert len(set(values(cluster, "n"))) == 70, column
             # The first node goes on where the sequence was.
             first = [n for n in values(cluster, "n") if isinstance(n, int) and n <= RANGE]
             if last:
@@ -53,15 +52,15 @@ def test_values_are_unique_whichever_node_is_asked(make_cluster, asked):
                 assert max(first) >= last[4] + step and len(first) == 50, column
 
             # A table that comes back, on whichever node, gives no value twice; nor does it when it is sharded again.
-            home = cluster.nodes[number % 3]
+            home = cluster.nodes[number % 2]
             home.execute("SELECT teamscale.undistribute_table('t')")
             home.execute("INSERT INTO t (team_id) SELECT i FROM generate_series(101, 120) AS i")
-            assert home.value("SELECT count(DISTINCT n) FROM t") == 110
-            home.execute("DELETE FROM t WHERE team_id > 20")
-            gone = home.value("SELECT max(n) FROM t")
-            home.execute("SELECT teamscale.distribute_table('t', 'team_id', buckets => 4)")
+            assert home.value("SELECT count(DISTINCT n) FROM t") == 90
+            gone = {row[0] for row in home.execute("DELETE FROM t WHERE team_id > 20 RETURNING n")}
+            home.execute("SELECT teamscale.distribute_table('t', 'team_id', buckets => 2)")
             insert(cluster, (201, 220))
-            assert len(set(values(cluster, "n"))) == 80, (column, gone)
+            assert len(set(values(cluster, "n"))) == 60, column
+            assert not gone.intersection(values(cluster, "n")), column
             home.execute("SELECT teamscale.undistribute_table('t')")
             home.execute("DROP TABLE t")
             for database in cluster.nodes:
@@ -74,7 +73,7 @@ def test_ranges_of_nodes(make_cluster):
     b.execute("CREATE TABLE t (team_id bigint PRIMARY KEY, id bigint GENERATED ALWAYS AS IDENTITY, n bigserial)")
     b.execute("INSERT INTO t SELECT i FROM generate_series(1, 5) AS i")
     before = sequence_ranges(b, "public.t")
-    b.execute("SELECT teamscale.distribute_table('t', 'team_id', buckets => 4)")
+    b.execute("SELECT teamscale.distribute_table('t', 'team_id', buckets => 2)")
     for number, database in enumerate(cluster.nodes):
         for _, lowest, highest, start, last in sequence_ranges(database, "public.t"):
             assert (lowest, highest, start) == (number * RANGE + 1, (number + 1) * RANGE, number * RANGE + 1)
@@ -164,7 +163,7 @@ def test_whoever_may_insert_may_take_the_values_on_every_node(make_cluster):
     a.execute("CREATE TABLE t (team_id bigint PRIMARY KEY, n bigserial)")
     a.execute("GRANT INSERT ON t TO clerk")
     a.execute("GRANT USAGE ON SEQUENCE t_n_seq TO clerk")
-    a.execute("SELECT teamscale.distribute_table('t', 'team_id', buckets => 4)")
+    a.execute("SELECT teamscale.distribute_table('t', 'team_id', buckets => 2)")
     for number, database in enumerate(cluster.nodes):
         with database.connect(user="clerk") as clerk:
             clerk.execute("INSERT INTO t SELECT generate_series(%s::bigint, %s::bigint)", [number * 10, number * 10 + 9])

@@ -71,7 +71,7 @@ def test_keys_of_all_kinds(make_cluster):
             connection.execute(f"CREATE TABLE t (k {column} NOT NULL, i integer)")
             connection.execute(f"INSERT INTO t SELECT {value}, i FROM generate_series(1, 50) AS i")
             rows = connection.execute("SELECT teamscale.text_form(k), i FROM t ORDER BY i").fetchall()
-            connection.execute("SELECT teamscale.distribute_table('t', 'k', buckets => 4)")
+            connection.execute("SELECT teamscale.distribute_table('t', 'k', buckets => 2)")
             assert sorted(all_rows(cluster, "SELECT teamscale.text_form(k), i FROM t"), key=lambda row: row[1]) == rows, column
             type_name = column.split(" COLLATE")[0]
             for session in [connection, other]:
@@ -115,8 +115,8 @@ def test_keys_that_are_refused(make_cluster):
     cluster = make_cluster(2)
     with cluster["a"].connect() as connection:
         connection.execute(TYPES)
-        for method in ["hash", "list"]:
-            for column, line in BAD.items():
+        for method, some in [("hash", BAD), ("list", {column: BAD[column] for column in ["mood", "with_mood", "regclass", "json"]})]:
+            for column, line in some.items():
                 connection.execute(f"CREATE TABLE t (k {column} NOT NULL)")
                 with pytest.raises(psycopg.Error) as raised:
                     connection.execute("SELECT teamscale.distribute_table('t', 'k', method => %s)", [method])
@@ -133,18 +133,11 @@ def test_keys_that_are_refused(make_cluster):
 
 
 NAMES = [
-    'quo"te',
-    "dot.ted",
-    "spa ced",
-    "Wörld",
-    "日本語",
+    'quo"te.dot spa ced',
+    "Wörld 日本語",
     "select",
-    "UPPER",
-    "it's",
-    "back\\slash",
-    "per%cent %s %1$s",
-    "$1",
-    "a; DROP TABLE x --",
+    "it's back\\slash per%cent %s %1$s",
+    "$1; DROP TABLE x --",
     "x" * 63,
     "ü" * 31 + "x",
 ]
@@ -171,7 +164,7 @@ def test_names_of_every_shape(make_cluster):
                 f"INSERT INTO {table} ({q}, {quoted(name[:-1] + 'N')})"
                 f" SELECT i, {literal(name)}::{q}.{quoted(name[:-1] + 'T')} FROM generate_series(1, 9) AS i"
             )
-            connection.execute("SELECT teamscale.distribute_table(%s, %s, buckets => 4)", [table, name])
+            connection.execute("SELECT teamscale.distribute_table(%s, %s, buckets => 2)", [table, name])
             assert len(all_rows(cluster, f"SELECT * FROM {table}")) == 9
             assert connection.execute(f"SELECT count(*) FROM {q}.{quoted(name[:-1] + 'V')} WHERE {q} = 5").fetchone() == (1,)
             a = cluster["a"]
