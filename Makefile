@@ -4,7 +4,7 @@
 #   make install         install it where PG_CONFIG says (as root where that needs root)
 #   make installcheck    pg_regress against the running server that PGHOST, PGPORT and PGUSER name
 #   make check           set up what is missing, build, run all tests on private servers
-#   make check-long      the same with more random statements, then on a server with assertions
+#   make check-long      the same with more random statements, keys and teams, then on a server with assertions
 #   make demo            the main job on real input
 #   make bench           side by side with peers; SUBJECTS="route copy" some of it
 #   make format lint     formatting; clang-tidy
@@ -34,7 +34,7 @@ check:
 
 check-long:
 	@scripts/setup check $(BUILD)
-	@TEAMSCALE_STATEMENTS=2000 scripts/check $(BUILD) $(KINDS)
+	@TEAMSCALE_STATEMENTS=2000 TEAMSCALE_KEYS=10000 TEAMSCALE_TEAMS=100000 scripts/check $(BUILD) $(KINDS)
 	@scripts/setup assertions $(BUILD)
 	@scripts/check-assertions $(BUILD) $(KINDS)
 
