@@ -2,32 +2,21 @@
 
 #include <utility>
 
+#include "teamscale/postgres/boundary/relation_part.h"
 #include "teamscale/postgres/cluster/map.h"
 #include "teamscale/postgres/cluster/node_session.h"
 #include "teamscale/postgres/sharding/catalog_guard.h"
 
 extern "C" {
-#include "access/genam.h"
-#include "access/htup_details.h"
-#include "access/table.h"
 #include "access/transam.h"
 #include "access/xact.h"
 #include "catalog/index.h"
 #include "catalog/objectaccess.h"
 #include "catalog/partition.h"
-#include "catalog/pg_attrdef.h"
 #include "catalog/pg_class.h"
-#include "catalog/pg_constraint.h"
-#include "catalog/pg_policy.h"
-#include "catalog/pg_rewrite.h"
-#include "catalog/pg_statistic_ext.h"
-#include "catalog/pg_trigger.h"
 #include "commands/extension.h"
 #include "miscadmin.h"
-#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
-#include "utils/rel.h"
-#include "utils/snapmgr.h"
 }
 
 namespace teamscale {
@@ -46,75 +35,24 @@ void OnTransactionEnd(XactEvent event, void*) {
   granted = kNoRight;
 }
 
-// A catalog whose rows belong to a relation: which column says to which, and for a foreign key also
-// which relation it references.
-struct Part {
-  Oid catalog;
-  Oid oid_index;
-  AttrNumber oid;
-  AttrNumber relation;
-  AttrNumber referenced;
-};
-
-constexpr Part kParts[] = {
-    {TriggerRelationId, TriggerOidIndexId, Anum_pg_trigger_oid, Anum_pg_trigger_tgrelid, 0},
-    {PolicyRelationId, PolicyOidIndexId, Anum_pg_policy_oid, Anum_pg_policy_polrelid, 0},
-    {ConstraintRelationId, ConstraintOidIndexId, Anum_pg_constraint_oid,
-     Anum_pg_constraint_conrelid, Anum_pg_constraint_confrelid},
-    {AttrDefaultRelationId, AttrDefaultOidIndexId, Anum_pg_attrdef_oid, Anum_pg_attrdef_adrelid, 0},
-    {RewriteRelationId, RewriteOidIndexId, Anum_pg_rewrite_oid, Anum_pg_rewrite_ev_class, 0},
-    {StatisticExtRelationId, StatisticExtOidIndexId, Anum_pg_statistic_ext_oid,
-     Anum_pg_statistic_ext_stxrelid, 0},
-};
-
-const Part* FindPart(Oid catalog) {
-  for (const Part& part : kParts)
-    if (part.catalog == catalog) return &part;
-  return nullptr;
-}
-
-Oid ReadOid(HeapTuple tuple, Relation catalog, AttrNumber attribute) {
-  if (attribute == 0) return InvalidOid;
-  bool is_null;
-  Datum value = heap_getattr(tuple, attribute, RelationGetDescr(catalog), &is_null);
-  return is_null ? InvalidOid : DatumGetObjectId(value);
-}
-
 // Columns, and what hangs on a leaf, count as changes of the sharded table itself.
 void CheckPartOfRelation(Oid relation) {
   if (const core::Table* table = ShardedTableOf(relation))
     CheckChange(table->relation, Change::kDefinition);
 }
 
-// Checks the relations of a part of a relation. The part's row may have been written by the current
-// command.
-void CheckPart(const Part* part, Oid object) {
-  Relation catalog = table_open(part->catalog, AccessShareLock);
-  ScanKeyData key;
-  ScanKeyInit(&key, part->oid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(object));
-  SysScanDesc scan = systable_beginscan(catalog, part->oid_index, true, SnapshotSelf, 1, &key);
-  Oid relation = InvalidOid, referenced = InvalidOid;
-  if (HeapTuple tuple = systable_getnext(scan); HeapTupleIsValid(tuple)) {
-    relation = ReadOid(tuple, catalog, part->relation);
-    referenced = ReadOid(tuple, catalog, part->referenced);
-  }
-  systable_endscan(scan);
-  table_close(catalog, AccessShareLock);
-  if (OidIsValid(relation)) CheckPartOfRelation(relation);
-  if (OidIsValid(referenced)) CheckChange(referenced, Change::kReference);
-}
-
 void CheckAccess(ObjectAccessType access, Oid catalog, Oid object, int sub_object) {
   CheckCatalogAccess(access, catalog, object);
   if (access == OAT_TRUNCATE) {
     CheckChange(object, Change::kTruncate);
-  } else if (const Part* part = FindPart(catalog)) {
-    CheckPart(part, object);
   } else if (catalog == RelationRelationId) {
     if (access == OAT_DROP && sub_object == 0)
       CheckChange(object, Change::kDrop);
     else
       CheckPartOfRelation(object);
+  } else if (RelationPart part; FindRelationPart(catalog, object, &part)) {
+    if (OidIsValid(part.relation)) CheckPartOfRelation(part.relation);
+    if (OidIsValid(part.referenced)) CheckChange(part.referenced, Change::kReference);
   }
 }
 
