@@ -13,8 +13,23 @@ namespace {
 bool hiding = false;
 RepOriginId previous = InvalidRepOriginId;
 
-void Hide(bool hidden) {
-  if (hidden == hiding) return;
+// An error skips the statement that would have shown changes again.
+void OnTransactionEnd(XactEvent event, void*) {
+  // Before the commit's own record, which is not hidden.
+  if (event == XACT_EVENT_PRE_COMMIT || event == XACT_EVENT_PRE_PREPARE ||
+      event == XACT_EVENT_ABORT)
+    HideChanges(false);
+}
+
+void OnSubtransactionEnd(SubXactEvent event, SubTransactionId, SubTransactionId, void*) {
+  if (event == SUBXACT_EVENT_ABORT_SUB) HideChanges(false);
+}
+
+}  // namespace
+
+bool HideChanges(bool hidden) {
+  bool hid = hiding;
+  if (hidden == hid) return hid;
   if (hidden) {
     previous = replorigin_session_origin;
     replorigin_session_origin = kHiddenChanges;
@@ -22,21 +37,8 @@ void Hide(bool hidden) {
     replorigin_session_origin = previous;
   }
   hiding = hidden;
+  return hid;
 }
-
-// An error skips the statement that would have shown changes again.
-void OnTransactionEnd(XactEvent event, void*) {
-  // Before the commit's own record, which is not hidden.
-  if (event == XACT_EVENT_PRE_COMMIT || event == XACT_EVENT_PRE_PREPARE ||
-      event == XACT_EVENT_ABORT)
-    Hide(false);
-}
-
-void OnSubtransactionEnd(SubXactEvent event, SubTransactionId, SubTransactionId, void*) {
-  if (event == SUBXACT_EVENT_ABORT_SUB) Hide(false);
-}
-
-}  // namespace
 
 void InitHiddenChanges() {
   RegisterXactCallback(OnTransactionEnd, nullptr);
@@ -46,6 +48,6 @@ void InitHiddenChanges() {
 }  // namespace teamscale
 
 TEAMSCALE_SQL_FUNCTION(teamscale_hide_changes) {
-  teamscale::Hide(PG_GETARG_BOOL(0));
+  teamscale::HideChanges(PG_GETARG_BOOL(0));
   PG_RETURN_VOID();
 }

@@ -14,6 +14,10 @@ namespace teamscale {
 
 constexpr RepOriginId kHiddenChanges = DoNotReplicateId;
 
+// Whether what this session changes from now to the end of its (sub)transaction is hidden; gives
+// what held before.
+bool HideChanges(bool hidden);
+
 // Registers the callback that ends hiding with the transaction. Called once by _PG_init.
 void InitHiddenChanges();
 
