@@ -50,13 +50,16 @@ int job_count = 0;
 Oid session_owner = InvalidOid;
 bool restricted = false;
 
-bool MayLogIn(Oid role) {
+// Whether a session of the role can be opened beside those that it has.
+bool HasSessions(Oid role) {
   HeapTuple tuple = SearchSysCache1(AUTHOID, ObjectIdGetDatum(role));
   if (!HeapTupleIsValid(tuple))
-    ereport(FATAL, (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("role %u does not exist", role)));
-  bool may = reinterpret_cast<Form_pg_authid>(GETSTRUCT(tuple))->rolcanlogin;
+    ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("role %u does not exist", role)));
+  auto* form = reinterpret_cast<Form_pg_authid>(GETSTRUCT(tuple));
+  // A limited number of connections is for the role's clients.
+  bool has = form->rolcanlogin && (form->rolconnlimit < 0 || form->rolsuper);
   ReleaseSysCache(tuple);
-  return may;
+  return has;
 }
 
 // Messages go to the backend that waits, through its queue.
@@ -125,7 +128,7 @@ OwnerSessionStart DescribeOwnerSession(Oid owner, const char* name, const char* 
   OwnerSessionStart start{};
   start.database = MyDatabaseId;
   start.owner = owner;
-  start.restricted = !MayLogIn(owner);
+  start.restricted = !HasSessions(owner);
   start.job = -1;
   for (int i = 0; i < job_count; ++i)
     if (strcmp(jobs[i].name, name) == 0) start.job = i;

@@ -11,6 +11,7 @@ extern "C" {
 #include "storage/latch.h"
 #include "storage/proc.h"
 #include "storage/shm_mq.h"
+#include "utils/snapmgr.h"
 #include "utils/wait_event.h"
 }
 
@@ -77,6 +78,7 @@ void WaitForEnd(shm_mq_handle* queue) {
       if (TakeMessage(&message)) return;
       pfree(message.data);
     } else {
+      InvalidateCatalogSnapshotConditionally();
       WaitLatch(MyLatch, WL_LATCH_SET | WL_EXIT_ON_PM_DEATH, 0, PG_WAIT_EXTENSION);
       ResetLatch(MyLatch);
     }
@@ -84,10 +86,28 @@ void WaitForEnd(shm_mq_handle* queue) {
   }
 }
 
+// Whoever calls again finds that the session has given its locks back.
+void WaitForEndOrError(shm_mq_handle* queue, BackgroundWorkerHandle* worker) {
+  PG_TRY();
+  { WaitForEnd(queue); }
+  PG_CATCH();
+  {
+    TerminateBackgroundWorker(worker);
+    HOLD_INTERRUPTS();
+    WaitForBackgroundWorkerShutdown(worker);
+    RESUME_INTERRUPTS();
+    PG_RE_THROW();
+  }
+  PG_END_TRY();
+  WaitForBackgroundWorkerShutdown(worker);
+}
+
 }  // namespace
 
 void RunOwnerJob(Oid owner, const char* name, const char* argument) {
   OwnerSessionStart start = DescribeOwnerSession(owner, name, argument);
+  // The job may wait for all snapshots that are older than its own.
+  InvalidateCatalogSnapshot();
   dsm_segment* segment = dsm_create(kQueueSize, 0);
   shm_mq* queue = shm_mq_create(dsm_segment_address(segment), kQueueSize);
   shm_mq_set_receiver(queue, MyProc);
@@ -98,7 +118,7 @@ void RunOwnerJob(Oid owner, const char* name, const char* argument) {
                     errmsg("no background worker is free for a session of the table's owner"),
                     errhint("Try again later, or raise max_worker_processes.")));
   PG_ENSURE_ERROR_CLEANUP(EndJob, PointerGetDatum(worker));
-  { WaitForEnd(shm_mq_attach(queue, segment, worker)); }
+  { WaitForEndOrError(shm_mq_attach(queue, segment, worker), worker); }
   PG_END_ENSURE_ERROR_CLEANUP(EndJob, PointerGetDatum(worker));
   dsm_detach(segment);
 }

@@ -5,10 +5,11 @@
 // worker whose session user *is* the owner. A superuser's session that switches to the owner would
 // not do: triggers, index expressions and hooks that the owner wrote could switch back.
 //
-// PostgreSQL opens no session for a role that may not log in. For such an owner the worker's
-// session is the bootstrap superuser's, and every transaction of the job runs as the owner within a
-// security-restricted operation, as REINDEX and ANALYZE run index expressions: SET ROLE, SET
-// SESSION AUTHORIZATION and their RESETs are refused there, and so is queueing a deferred trigger.
+// PostgreSQL opens no session for a role that may not log in, or not more often. For an owner who
+// may not log in, or whose connections are limited, the worker's session is the bootstrap
+// superuser's, and every transaction of the job runs as the owner within a security-restricted
+// operation, as REINDEX and ANALYZE run index expressions: SET ROLE, SET SESSION AUTHORIZATION and
+// their RESETs are refused there, and so is queueing a deferred trigger.
 //
 // Terms: a *job* is a function that a module registered under a name; its *argument* is a short
 // text.
@@ -32,8 +33,9 @@ void RegisterOwnerJob(const char* name, OwnerJob job);
 constexpr int kOwnerJobArgumentSize = 64;
 
 // Runs a job as the owner and waits for its end: passes its notices on, raises its error, ends it
-// when this backend is cancelled or exits. The caller holds no snapshot and no lock that the job
-// may want (a procedure has committed). Plain dialect. 53000 when no background worker is free.
+// when this backend is cancelled or exits. The session is gone when it returns or raises. The
+// caller holds no snapshot and no lock that the job may want (a procedure has committed). Plain
+// dialect. 53000 when no background worker is free.
 void RunOwnerJob(Oid owner, const char* name, const char* argument);
 
 // Starts a job whose notices and errors go to the server's log; null when no background worker is

@@ -12,7 +12,7 @@ namespace teamscale {
 struct OwnerSessionStart {
   Oid database;
   Oid owner;
-  bool restricted;   // the owner may not log in
+  bool restricted;   // the owner has no session of its own
   int job;           // index in the order of registration
   dsm_handle queue;  // DSM_HANDLE_INVALID: nobody waits
   char argument[kOwnerJobArgumentSize];
