@@ -19,6 +19,8 @@ namespace {
 
 constexpr long kFirstPauseMilliseconds = 100;
 constexpr long kLongestPauseMilliseconds = 2000;
+constexpr int kDeadlockTimeoutMilliseconds = 5;
+constexpr int kShortLockTimeoutMilliseconds = 10;
 
 int lock_timeout = 50;
 int lock_attempts = 10;
@@ -37,22 +39,22 @@ void Pause(int attempt) {
 }
 
 // For the current transaction.
-void SetLockTimeout(int milliseconds) {
+void SetTimeout(const char* name, int milliseconds) {
   char text[16];
   pg_ltoa(milliseconds, text);
-  set_config_option("lock_timeout", text, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0,
-                    false);
+  set_config_option(name, text, PGC_SUSET, PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0, false);
 }
 
 // False when another try may succeed.
-bool Attempt(void (*body)(void*), void* argument, bool last) {
+bool Try(const LockAttempt& attempt, bool last) {
   volatile bool done = false;
   MemoryContext context = CurrentMemoryContext;
   PG_TRY();
   {
     BeginOwnerTransaction();
-    SetLockTimeout(lock_timeout);
-    body(argument);
+    SetTimeout("lock_timeout", lock_timeout);
+    SetTimeout("deadlock_timeout", kDeadlockTimeoutMilliseconds);
+    attempt.body(attempt.argument);
     CommitOwnerTransaction();
     done = true;
   }
@@ -81,9 +83,14 @@ void InitLockAttempts() {
                           &lock_attempts, 10, 1, 1000, PGC_SIGHUP, 0, nullptr, nullptr, nullptr);
 }
 
-void RunWithLockAttempts(void (*body)(void*), void* argument) {
-  for (int attempt = 0; !Attempt(body, argument, attempt + 1 >= lock_attempts); ++attempt)
-    Pause(attempt);
+void RepeatLockAttempt(const LockAttempt& attempt, LockPatience patience) {
+  bool limited = patience == LockPatience::kLimited;
+  for (int failed = 0; !Try(attempt, limited && failed + 1 >= lock_attempts); ++failed) {
+    if (attempt.after_conflict) attempt.after_conflict(attempt.argument);
+    Pause(failed);
+  }
 }
+
+void ShortenLockTimeout() { SetTimeout("lock_timeout", kShortLockTimeoutMilliseconds); }
 
 }  // namespace teamscale

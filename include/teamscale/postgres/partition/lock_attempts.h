@@ -1,7 +1,9 @@
 // Short transactions of an owner session that need a strong lock.
 //
 // Whoever waits for a strong lock makes everybody wait who comes later. So such a transaction waits
-// teamscale.partition_lock_timeout at most, gives up, and tries again after a pause that grows.
+// teamscale.partition_lock_timeout at most, gives up, and tries again after a pause that grows. In
+// a deadlock it is the one that gives up, and autovacuum makes way for it, as it looks for
+// deadlocks before anybody else does.
 #pragma once
 
 #include "teamscale/postgres/boundary/server.h"
@@ -12,16 +14,33 @@ namespace teamscale {
 // _PG_init.
 void InitLockAttempts();
 
-// Runs body(argument) in a transaction of its own (see owner_session.h) with the lock timeout,
-// again and again while that or a deadlock is what ended it, as often as the setting says; raises
+enum class LockPatience {
+  kLimited,  // as often as the setting says
+  kEndless,  // until it is cancelled
+};
+
+// What is run in a transaction of its own (see owner_session.h) with the lock timeout.
+struct LockAttempt {
+  void (*body)(void* argument);
+  // After an attempt that failed, outside a transaction; may be null.
+  void (*after_conflict)(void* argument);
+  void* argument;
+};
+
+// Makes an attempt, again and again while the lock timeout or a deadlock is what ended it; raises
 // the last error. Every other error is raised at once. Plain dialect.
-void RunWithLockAttempts(void (*body)(void*), void* argument);
+void RepeatLockAttempt(const LockAttempt& attempt, LockPatience patience);
 
 template <typename F>
-void RunWithLockAttempts(F&& body) {
-  RunWithLockAttempts(
-      [](void* argument) { (*static_cast<std::remove_reference_t<F>*>(argument))(); },
-      const_cast<void*>(static_cast<const void*>(&body)));
+void RunWithLockAttempts(F&& body, LockPatience patience = LockPatience::kLimited) {
+  RepeatLockAttempt(
+      LockAttempt{.body = [](void* f) { (*static_cast<std::remove_reference_t<F>*>(f))(); },
+                  .after_conflict = nullptr,
+                  .argument = const_cast<void*>(static_cast<const void*>(&body))},
+      patience);
 }
+
+// For a body that holds a lock which others wait for: further locks are had at once or not at all.
+void ShortenLockTimeout();
 
 }  // namespace teamscale
