@@ -19,6 +19,7 @@
 #include "teamscale/postgres/partition/maintenance_clock.h"
 #include "teamscale/postgres/partition/maintenance_job.h"
 #include "teamscale/postgres/partition/maintenance_schedule.h"
+#include "teamscale/postgres/partition/rewrite.h"
 #include "teamscale/postgres/sharding/cached_keys.h"
 #include "teamscale/postgres/sharding/ddl_guard.h"
 #include "teamscale/postgres/sharding/distribution_progress.h"
@@ -52,6 +53,7 @@ void _PG_init(void) {
   teamscale::InitMaintenanceClock();
   teamscale::InitMaintenanceJob();
   teamscale::InitMaintenanceSchedule();
+  teamscale::InitRewrite();
   teamscale::InitKeyRouter();
   teamscale::InitLocalScope();
   teamscale::InitCachedKeys();

@@ -49,14 +49,14 @@ List* OidList(const Oid* oids, std::size_t count) {
   return list;
 }
 
-namespace {
-
 Datum OidArray(const List* oids) {
   int count = list_length(oids);
   auto* elements = static_cast<Datum*>(palloc(sizeof(Datum) * (count + 1)));
   for (int i = 0; i < count; ++i) elements[i] = ObjectIdGetDatum(list_nth_oid(oids, i));
   return PointerGetDatum(construct_array(elements, count, OIDOID, sizeof(Oid), true, TYPALIGN_INT));
 }
+
+namespace {
 
 List* ReadRows(const char* sql, int count, Oid* types, Datum* values) {
   MemoryContext context = CurrentMemoryContext;

@@ -1,8 +1,12 @@
 #include "teamscale/postgres/partition/bounds.h"
 
 extern "C" {
+#include "access/htup_details.h"
+#include "catalog/pg_class.h"
 #include "fmgr.h"
+#include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/syscache.h"
 }
 
 namespace teamscale {
@@ -35,6 +39,17 @@ core::ListBound ListBoundOf(const List* texts) {
 }
 
 }  // namespace
+
+const PartitionBoundSpec* ReadPartitionBound(Oid partition) {
+  HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(partition));
+  if (!HeapTupleIsValid(tuple)) return nullptr;
+  bool is_null;
+  Datum bound = SysCacheGetAttr(RELOID, tuple, Anum_pg_class_relpartbound, &is_null);
+  auto* spec =
+      is_null ? nullptr : castNode(PartitionBoundSpec, stringToNode(TextDatumGetCString(bound)));
+  ReleaseSysCache(tuple);
+  return spec;
+}
 
 const char* ConstText(const Const* value) {
   if (value->constisnull) return nullptr;

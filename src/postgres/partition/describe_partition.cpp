@@ -28,17 +28,6 @@ struct Description {
   }
 };
 
-const PartitionBoundSpec* ReadBound(Oid partition) {
-  HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(partition));
-  if (!HeapTupleIsValid(tuple)) return nullptr;
-  bool is_null;
-  Datum bound = SysCacheGetAttr(RELOID, tuple, Anum_pg_class_relpartbound, &is_null);
-  auto* spec =
-      is_null ? nullptr : castNode(PartitionBoundSpec, stringToNode(TextDatumGetCString(bound)));
-  ReleaseSysCache(tuple);
-  return spec;
-}
-
 // The bounds of all key columns, with a comma between them; MINVALUE and MAXVALUE as such.
 Datum RangeText(const List* bounds) {
   StringInfoData text;
@@ -97,7 +86,7 @@ Description Describe(const PartitionBoundSpec* bound) {
 
 TEAMSCALE_SQL_FUNCTION(teamscale_describe_partition) {
   using namespace teamscale;
-  const PartitionBoundSpec* bound = ReadBound(PG_GETARG_OID(0));
+  const PartitionBoundSpec* bound = ReadPartitionBound(PG_GETARG_OID(0));
   if (!bound) PG_RETURN_NULL();
   TupleDesc descriptor;
   get_call_result_type(fcinfo, nullptr, &descriptor);

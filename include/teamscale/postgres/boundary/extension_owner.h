@@ -20,6 +20,9 @@ int ExecuteAsExtensionOwner(const char* sql, int count, Oid* types, Datum* value
 // OIDs as a list, in the current memory context. Plain dialect.
 List* OidList(const Oid* oids, std::size_t count);
 
+// An array of OIDs as SQL has it. Plain dialect.
+Datum OidArray(const List* oids);
+
 // What such a query, without a parameter or with an array of OIDs as its only one, gives, as text:
 // one array of char* for each row, null for NULL, in the current memory context. Plain dialect.
 List* ReadTextRows(const char* sql);

@@ -11,6 +11,9 @@ extern "C" {
 
 namespace teamscale {
 
+// The bound of a partition; null for a table that is no partition. Plain dialect.
+const PartitionBoundSpec* ReadPartitionBound(Oid partition);
+
 // A constant as its type prints it; null for NULL. Plain dialect.
 const char* ConstText(const Const* value);
 

@@ -1,0 +1,118 @@
+-- The journal of online rewrites: partitions (sources) whose rows move to new ones (targets) while everything goes on.
+-- A rewrite that was interrupted goes on where its phase says. The row is deleted in the transaction that puts the
+-- targets in the sources' place.
+
+CREATE TABLE teamscale_internal.rewrite (
+    rewrite_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    relation oid NOT NULL UNIQUE,
+    operation text NOT NULL CHECK (operation IN ('split', 'merge', 'drain', 'move')),
+    tablespace name,
+    phase text NOT NULL DEFAULT 'building'
+        CHECK (phase IN ('building', 'mirroring', 'copying', 'checking', 'waiting', 'securing', 'swapping')),
+    cancelled boolean NOT NULL DEFAULT false,
+    destination oid,
+    started_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    phase_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    rows_copied bigint NOT NULL DEFAULT 0,
+    swap_attempts integer NOT NULL DEFAULT 0,
+    waits_for integer[] NOT NULL DEFAULT '{}'
+);
+COMMENT ON TABLE teamscale_internal.rewrite IS
+    'Unfinished rewrites of partitions. relation: the partitioned table; destination: the table that rows are copied to, which '
+    'routes them to the targets; phase: what is to be done next; cancelled: whoever works on it stops; '
+    'waits_for: the processes that keep it waiting.';
+
+CREATE TABLE teamscale_internal.rewrite_source (
+    source oid PRIMARY KEY,
+    rewrite_id bigint NOT NULL REFERENCES teamscale_internal.rewrite ON DELETE CASCADE,
+    position smallint NOT NULL,
+    file oid,
+    blocks bigint,
+    remaining int8multirange
+);
+COMMENT ON TABLE teamscale_internal.rewrite_source IS
+    'The partitions that a rewrite replaces. file: the file node whose blocks are counted; remaining: the blocks whose rows are '
+    'not all copied yet; null before the mirror is there.';
+
+CREATE TABLE teamscale_internal.rewrite_target (
+    rewrite_id bigint NOT NULL REFERENCES teamscale_internal.rewrite ON DELETE CASCADE,
+    position smallint NOT NULL,
+    name name NOT NULL,
+    bound text NOT NULL,
+    target oid,
+    PRIMARY KEY (rewrite_id, position)
+);
+COMMENT ON TABLE teamscale_internal.rewrite_target IS
+    'The partitions that a rewrite makes: their names and bounds in the end, and the tables that will be them.';
+
+CREATE TABLE teamscale_internal.rewrite_relation (
+    relation oid PRIMARY KEY,
+    rewrite_id bigint NOT NULL REFERENCES teamscale_internal.rewrite ON DELETE CASCADE,
+    is_copy boolean NOT NULL
+);
+COMMENT ON TABLE teamscale_internal.rewrite_relation IS
+    'The relations whose definitions must stay as they are during a rewrite. is_copy: those that it made.';
+
+REVOKE ALL ON teamscale_internal.rewrite, teamscale_internal.rewrite_source, teamscale_internal.rewrite_target,
+              teamscale_internal.rewrite_relation FROM PUBLIC;
+
+-- The unfinished rewrite of a table when it is the one described; null when there is none.
+CREATE FUNCTION teamscale_internal.find_rewrite(relation oid, operation text, sources oid[], names name[], bounds text[], tablespace name)
+    RETURNS bigint
+    LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    found teamscale_internal.rewrite;
+BEGIN
+    SELECT r.* INTO found FROM teamscale_internal.rewrite AS r WHERE r.relation = find_rewrite.relation;
+    IF found.rewrite_id IS NULL THEN
+        RETURN NULL;
+    END IF;
+    IF found.operation <> operation OR found.tablespace IS DISTINCT FROM find_rewrite.tablespace
+       OR sources <> ARRAY(SELECT s.source FROM teamscale_internal.rewrite_source AS s
+                           WHERE s.rewrite_id = found.rewrite_id ORDER BY s.position)
+       OR names <> ARRAY(SELECT t.name FROM teamscale_internal.rewrite_target AS t
+                         WHERE t.rewrite_id = found.rewrite_id ORDER BY t.position)
+       OR bounds <> ARRAY(SELECT t.bound FROM teamscale_internal.rewrite_target AS t
+                          WHERE t.rewrite_id = found.rewrite_id ORDER BY t.position) THEN
+        RAISE EXCEPTION 'table "%" has an unfinished rewrite', found.relation::regclass
+            USING ERRCODE = 'object_in_use',
+                  DETAIL = format('It is a %s that began at %s.', found.operation, found.started_at),
+                  HINT = 'Finish it with CALL teamscale.resume_rewrite(), or undo it with CALL teamscale.cancel_rewrite().';
+    END IF;
+    RETURN found.rewrite_id;
+END
+$$;
+COMMENT ON FUNCTION teamscale_internal.find_rewrite(oid, text, oid[], name[], text[], name) IS
+    'The unfinished rewrite of a table if it is the same as the one described, null when there is none; 55006 when it is another.';
+
+CREATE FUNCTION teamscale_internal.store_rewrite(relation oid, operation text, sources oid[], names name[], bounds text[], tablespace name)
+    RETURNS bigint
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    id bigint;
+BEGIN
+    INSERT INTO teamscale_internal.rewrite (relation, operation, tablespace)
+        VALUES (store_rewrite.relation, store_rewrite.operation, store_rewrite.tablespace)
+        ON CONFLICT DO NOTHING RETURNING rewrite_id INTO id;
+    IF id IS NULL THEN
+        -- Somebody else was faster.
+        RETURN teamscale_internal.find_rewrite(relation, operation, sources, names, bounds, tablespace);
+    END IF;
+    INSERT INTO teamscale_internal.rewrite_source (source, rewrite_id, position)
+        SELECT s.source, id, s.position FROM unnest(sources) WITH ORDINALITY AS s (source, position);
+    INSERT INTO teamscale_internal.rewrite_target (rewrite_id, position, name, bound)
+        SELECT id, t.position, t.name, t.bound FROM unnest(names, bounds) WITH ORDINALITY AS t (name, bound, position);
+    INSERT INTO teamscale_internal.rewrite_relation (relation, rewrite_id, is_copy)
+        SELECT r, id, false FROM unnest(sources || store_rewrite.relation) AS r;
+    RETURN id;
+END
+$$;
+COMMENT ON FUNCTION teamscale_internal.store_rewrite(oid, text, oid[], name[], text[], name) IS
+    'Begins a rewrite, and keeps others from changing the definitions of its table and sources.';
+REVOKE ALL ON FUNCTION teamscale_internal.store_rewrite(oid, text, oid[], name[], text[], name) FROM PUBLIC;
+
+CREATE FUNCTION teamscale_internal.record_rewrite(relation regclass, operation text, sources oid[], names name[], bounds text[], tablespace name)
+    RETURNS bigint
+    LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'teamscale_record_rewrite';
+COMMENT ON FUNCTION teamscale_internal.record_rewrite(regclass, text, oid[], name[], text[], name) IS
+    'store_rewrite() for the owner of the table.';

@@ -1,0 +1,84 @@
+// Phase waiting: for whoever has a snapshot in which the copied rows are not there yet.
+//
+// It is looked for snapshots again and again, and not waited for transactions: whoever has given
+// its snapshot back may go on, and the backend that waits for this rewrite is one of those.
+#include "teamscale/postgres/boundary/wait_point.h"
+#include "teamscale/postgres/partition/rewrite_steps.h"
+#include "teamscale/postgres/worker/owner_session.h"
+
+extern "C" {
+#include "miscadmin.h"
+#include "storage/latch.h"
+#include "storage/proc.h"
+#include "storage/procarray.h"
+#include "storage/sinvaladt.h"
+#include "utils/snapmgr.h"
+#include "utils/wait_event.h"
+}
+
+namespace teamscale {
+
+namespace {
+
+constexpr long kPauseMilliseconds = 20;
+
+// The oldest transaction that any snapshot newer than the copy can see as running.
+TransactionId Horizon() {
+  BeginOwnerTransaction();
+  TransactionId horizon = GetActiveSnapshot()->xmin;
+  CommitOwnerTransaction();
+  return horizon;
+}
+
+// The processes that have older snapshots. Vacuum and the building of indexes look at no rows of
+// ours.
+List* HoldersOfOlderSnapshots(TransactionId horizon) {
+  int count;
+  const VirtualTransactionId* found = GetCurrentVirtualXIDs(
+      horizon, true, false, PROC_IS_AUTOVACUUM | PROC_IN_VACUUM | PROC_IN_SAFE_IC, &count);
+  List* holders = NIL;
+  for (int i = 0; i < count; ++i)
+    if (const PGPROC* process = BackendIdGetProc(found[i].backendId))
+      holders = lappend_int(holders, process->pid);
+  return holders;
+}
+
+void Pause() {
+  WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, kPauseMilliseconds,
+            PG_WAIT_EXTENSION);
+  ResetLatch(MyLatch);
+  CHECK_FOR_INTERRUPTS();
+}
+
+void NoteHolders(const Rewrite* rewrite, const List* holders) {
+  MemoryContext context = CurrentMemoryContext;
+  BeginOwnerTransaction();
+  RecordWaiting(rewrite, holders);
+  CommitOwnerTransaction();
+  MemoryContextSwitchTo(context);
+}
+
+}  // namespace
+
+void WaitForOldSnapshots(const Rewrite* rewrite) {
+  TEAMSCALE_WAIT_POINT("rewrite checked");
+  MemoryContext context = CurrentMemoryContext;
+  TransactionId horizon = Horizon();
+  MemoryContextSwitchTo(context);
+  const List* noted = NIL;
+  // Twice in a row: a snapshot may have been handed on from one process to another
+  // (SET TRANSACTION SNAPSHOT) while it was looked for.
+  for (int clear = 0; clear < 2;) {
+    const List* holders = HoldersOfOlderSnapshots(horizon);
+    clear = holders == NIL ? clear + 1 : 0;
+    if (!equal(holders, noted)) NoteHolders(rewrite, holders);
+    noted = holders;
+    if (holders != NIL) Pause();
+  }
+  BeginOwnerTransaction();
+  EnterPhase(rewrite, RewritePhase::kSecuring);
+  CommitOwnerTransaction();
+  MemoryContextSwitchTo(context);
+}
+
+}  // namespace teamscale
