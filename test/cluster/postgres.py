@@ -59,6 +59,10 @@ class Server:
             [PRIVATE_SERVER, command, BUILD, self.name, *arguments], check=True, stdout=subprocess.PIPE, text=True, **options
         ).stdout
 
+    def programs(self):
+        """The directory of psql, pg_dump and their like."""
+        return self._run("env").split("PATH=")[1].split(":")[0]
+
     def start(self, largest_file=None):
         """largest_file: where files of more bytes cannot be written, as on a full disk. It must have room for 16 MB of WAL."""
 

@@ -63,3 +63,32 @@ def stopped_at(database, point, connection, sql):
             holder.close()
         thread.join(DEADLINE)
     assert not thread.is_alive(), "the statement did not come back"
+
+
+class Running:
+    """A statement that runs in a thread of its own; its error, if any, is raised by result()."""
+
+    def __init__(self, database, sql, **connection):
+        self.connection = database.connect(**connection)
+        self.pid = self.connection.info.backend_pid
+        self.error = None
+        self.thread = threading.Thread(target=self._run, args=[sql], daemon=True)
+        self.thread.start()
+
+    def _run(self, sql):
+        try:
+            self.connection.execute(sql)
+        except psycopg.Error as error:
+            self.error = error
+        finally:
+            self.connection.close()
+
+    def is_running(self):
+        return self.thread.is_alive()
+
+    def result(self):
+        """Waits for its end."""
+        self.thread.join(DEADLINE)
+        assert not self.thread.is_alive(), "the statement did not come back"
+        if self.error:
+            raise self.error

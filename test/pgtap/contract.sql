@@ -67,7 +67,15 @@ INSERT INTO open_function VALUES
     ('teamscale_internal.node_challenge'),
     ('teamscale_internal.node_identity'),
     ('teamscale_internal.open_node_session'),
-    ('teamscale_internal.raise_epoch');
+    ('teamscale_internal.raise_epoch'),
+    ('teamscale.split_partition'), ('teamscale.merge_partitions'), ('teamscale.resume_rewrite'), ('teamscale.cancel_rewrite'),
+    ('teamscale_internal.begin_rewrite'),
+    ('teamscale_internal.begin_split'), ('teamscale_internal.begin_merge'),
+    ('teamscale_internal.find_rewrite'),
+    ('teamscale_internal.record_rewrite'),
+    ('teamscale_internal.require_rewrite'),
+    ('teamscale_internal.run_rewrite'),
+    ('teamscale_internal.undo_rewrite');
 SELECT set_eq($$
     SELECT format('%s.%s', n.nspname, f.proname)
     FROM own_function AS f JOIN pg_namespace AS n ON n.oid = f.pronamespace

@@ -12,6 +12,7 @@ INSERT INTO promised_function VALUES
     ('bucket_of("table" regclass, key text)', 'integer', 'stable', 'safe', true),
     ('cache_contains(name text, VARIADIC key "any")', 'boolean', 'stable', 'safe', false),
     ('create_cache(name text, "table" regclass, key text, value text, "unique" boolean, order_by text, filter text, ttl interval, near_ttl interval)', 'regprocedure', 'volatile', 'unsafe', false),
+    ('cancel_rewrite(IN "table" regclass)', NULL, 'volatile', 'unsafe', true),
     ('create_cluster(name text, conninfo text, region text)', 'void', 'volatile', 'unsafe', false),
     ('create_event_stream(name text, tables text[], format text, exclude_tables text[], columns text[], exclude_columns text[], row_filter text[], bigint_as text, numeric_as text, transactions boolean, ddl boolean, events boolean, messages text[], origin text, partitions boolean, schemas boolean, max_retained_wal bigint)', 'void', 'volatile', 'unsafe', true),
     ('disable_node(name text)', 'void', 'volatile', 'unsafe', false),
@@ -26,6 +27,7 @@ INSERT INTO promised_function VALUES
     ('flush_cache(name text)', 'void', 'volatile', 'unsafe', false),
     ('flush_cache(name text, VARIADIC key "any")', 'void', 'volatile', 'unsafe', false),
     ('warm_cache(name text, max_keys bigint)', 'void', 'volatile', 'unsafe', false),
+    ('merge_partitions(IN partitions regclass[], IN name name)', NULL, 'volatile', 'unsafe', true),
     ('node_of("table" regclass, key "any")', 'text', 'stable', 'safe', true),
     ('node_of("table" regclass, key text)', 'text', 'stable', 'safe', true),
     ('alter_partition_policy("table" regclass, every text, "from" text, premake integer, retain text, on_expiry text, move_to name, "values" jsonb, modulus integer, tablespaces jsonb, name_template text, default_partition boolean, before_drop regprocedure, accept_clock boolean)', 'void', 'volatile', 'unsafe', true),
@@ -42,6 +44,7 @@ INSERT INTO promised_function VALUES
     ('snapshot_events(IN stream text, IN "table" regclass, IN chunk_rows integer)', NULL, 'volatile', 'unsafe', false),
     ('restart_event_stream(name text, OUT node text, OUT missing_from pg_lsn, OUT missing_to pg_lsn)', 'SETOF record', 'volatile', 'unsafe', true),
     ('revoke_event_stream(name text, reader regrole)', 'void', 'volatile', 'unsafe', true),
+    ('resume_rewrite(IN "table" regclass)', NULL, 'volatile', 'unsafe', true),
     ('route("table" regclass, key "any", OUT node text, OUT bucket integer, OUT host text, OUT port text, OUT dbname text, OUT epoch bigint)', 'record', 'stable', 'safe', true),
     ('route("table" regclass, key text, OUT node text, OUT bucket integer, OUT host text, OUT port text, OUT dbname text, OUT epoch bigint)', 'record', 'stable', 'safe', true),
     ('run_on_all_nodes(sql text, OUT node text, OUT result jsonb, OUT affected bigint)', 'SETOF record', 'volatile', 'unsafe', true),
@@ -49,6 +52,7 @@ INSERT INTO promised_function VALUES
     ('run_on_key("table" regclass, key text, sql text, OUT node text, OUT result jsonb, OUT affected bigint)', 'SETOF record', 'volatile', 'unsafe', true),
     ('run_on_node(INOUT node text, sql text, OUT result jsonb, OUT affected bigint)', 'SETOF record', 'volatile', 'unsafe', true),
     ('settle_transactions(OUT gid text, OUT node text, OUT action text)', 'SETOF record', 'volatile', 'unsafe', false),
+    ('split_partition(IN partition regclass, IN at text[], IN names name[])', NULL, 'volatile', 'unsafe', true),
     ('text_form(value anyelement)', 'text', 'stable', 'safe', true),
     ('undistribute_table("table" regclass)', 'void', 'volatile', 'unsafe', false);
 SELECT set_eq($$
@@ -72,9 +76,10 @@ INSERT INTO promised_view VALUES
     ('partition', 'table regclass, partition regclass, level integer, lower text, upper text, values text[], modulus integer, remainder integer, state text, tablespace name, rows bigint, bytes bigint', true),
     ('partition_policy', 'table regclass, level smallint, column name, kind text, every text, premake integer, retain text, on_expiry text, move_to name, time_zone text, epoch text, values jsonb, modulus integer, tablespaces jsonb, name_template text, default_partition boolean, before_drop regprocedure', true),
     ('stat_maintenance', 'table regclass, last_run timestamp with time zone, last_end timestamp with time zone, next_run timestamp with time zone, actions bigint, failures bigint, failed_runs integer, ranges_ahead bigint, last_failure timestamp with time zone, last_failed_action text, last_sqlstate text, last_message text', true),
-    ('sharded_table', 'table regclass, key name, method text, colocation_group integer, buckets bigint', true),
     ('stat_cache', 'function regprocedure, hits bigint, misses bigint, absent bigint, expired bigint, recent_write bigint, bypasses bigint, own_write bigint, serializable bigint, recovery bigint, row_security bigint, not_guarded bigint, logical_apply bigint, other_bypass bigint, installs bigint, negative_installs bigint, refused_recent_write bigint, refused_outdated bigint, refused_definition bigint, refused_too_large bigint, dropped bigint, flight_waits bigint, remote bigint, near_hits bigint, bytes bigint, mean_value_bytes numeric', false),
-    ('stat_progress_distribute', 'pid integer, table regclass, command text, phase text, rows_total bigint, rows_moved bigint', true);
+    ('stat_progress_distribute', 'pid integer, table regclass, command text, phase text, rows_total bigint, rows_moved bigint', true),
+    ('stat_rewrite', 'table regclass, operation text, phase text, sources text[], targets name[], blocks bigint, blocks_done bigint, rows_copied bigint, swap_attempts integer, started_at timestamp with time zone, phase_at timestamp with time zone, pid integer, blocked_by integer[]', true),
+    ('sharded_table', 'table regclass, key name, method text, colocation_group integer, buckets bigint', true);
 SELECT set_eq($$
     SELECT c.relname::text AS name,
            (SELECT string_agg(a.attname || ' ' || format_type(a.atttypid, a.atttypmod), ', ' ORDER BY a.attnum)
@@ -92,6 +97,7 @@ SELECT set_eq($$
     ('teamscale.connect_timeout', 'user', 'ms'),
     ('teamscale.max_event_size', 'superuser', 'kB'),
     ('teamscale.max_caches', 'postmaster', ''),
+    ('teamscale.rewrite_rate', 'sighup', 'kB'),
     ('teamscale.scope', 'user', ''),
     ('teamscale.partition_interval', 'sighup', 'ms'),
     ('teamscale.partition_workers', 'sighup', ''),
