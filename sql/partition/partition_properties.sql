@@ -61,7 +61,7 @@ CREATE FUNCTION teamscale_internal.partition_properties(partition regclass) RETU
     SELECT format('column %I %s%s%s storage %s%s%s%s', a.attname, format_type(a.atttypid, a.atttypmod),
                   CASE WHEN a.attnotnull THEN ' not null' ELSE '' END, ' default ' || pg_get_expr(d.adbin, d.adrelid), a.attstorage,
                   a.attcompression, CASE WHEN a.attstattarget >= 0 THEN ' statistics ' || a.attstattarget ELSE '' END,
-                  (SELECT string_agg(' ' || option, '' ORDER BY option) FROM unnest(a.attoptions) AS option WHERE option LIKE 'n\_distinct%'))
+                  ' ' || teamscale_internal.column_options(a.attoptions))
     FROM pg_attribute AS a LEFT JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
     WHERE a.attrelid = partition AND a.attnum > 0 AND NOT a.attisdropped
     UNION ALL

@@ -44,21 +44,76 @@ $$;
 COMMENT ON FUNCTION teamscale_internal.require_partitions(regclass[]) IS
     'The table whose partitions are given; 42809 unless all are partitions of one table, 42501 unless the caller owns it.';
 
-CREATE FUNCTION teamscale_internal.begin_rewrite("table" regclass, operation text, sources oid[], names name[], bounds text[], tablespace name)
-    RETURNS bigint
+CREATE FUNCTION teamscale_internal.begin_rewrite("table" regclass, operation text, sources oid[], targets jsonb) RETURNS bigint
     LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    id bigint := teamscale_internal.find_rewrite("table", operation, sources, names, bounds, tablespace);
+    id bigint := teamscale_internal.find_rewrite("table", operation, sources, targets);
 BEGIN
     IF id IS NULL THEN
-        PERFORM teamscale_internal.require_rewritable("table", operation, sources, names, tablespace);
-        id := teamscale_internal.record_rewrite("table", operation, sources, names, bounds, tablespace);
+        PERFORM teamscale_internal.require_rewritable("table", operation, sources, targets);
+        id := teamscale_internal.record_rewrite("table", operation, sources, targets);
     END IF;
     RETURN id;
 END
 $$;
-COMMENT ON FUNCTION teamscale_internal.begin_rewrite(regclass, text, oid[], name[], text[], name) IS
+COMMENT ON FUNCTION teamscale_internal.begin_rewrite(regclass, text, oid[], jsonb) IS
     'Begins a rewrite as the table''s owner, or finds the same one unfinished.';
+
+CREATE FUNCTION teamscale_internal.targets_like(template regclass, names name[], bounds text[]) RETURNS jsonb
+    LANGUAGE sql STABLE STRICT SET search_path = pg_catalog, pg_temp AS $$
+    SELECT jsonb_agg(jsonb_build_object('schema', n.nspname, 'name', t.name, 'bound', t.bound, 'template', template::oid, 'tablespace', NULL)
+                     ORDER BY t.position)
+    FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace,
+         unnest(names, bounds) WITH ORDINALITY AS t (name, bound, position)
+    WHERE c.oid = template
+$$;
+COMMENT ON FUNCTION teamscale_internal.targets_like(regclass, name[], text[]) IS
+    'The targets of a rewrite that all are like one partition, in its schema.';
+
+-- Of a default partition: new ones are as any new partition of the table is, and the rest stays what it was. The last bound is the
+-- rest's. schemas and tablespaces: of the new ones; null for the default partition's, and the table's.
+CREATE FUNCTION teamscale_internal.drain_targets("table" regclass, partition regclass, schemas name[], names name[], bounds text[], tablespaces name[])
+    RETURNS jsonb
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT jsonb_agg(jsonb_build_object(
+        'schema', coalesce(t.schema, n.nspname), 'name', t.name, 'bound', t.bound,
+        'template', CASE WHEN t.bound = 'DEFAULT' THEN partition ELSE "table" END::oid, 'tablespace', t.tablespace) ORDER BY t.position)
+    FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace,
+         unnest(schemas, names, bounds, tablespaces) WITH ORDINALITY AS t (schema, name, bound, tablespace, position)
+    WHERE c.oid = partition
+$$;
+COMMENT ON FUNCTION teamscale_internal.drain_targets(regclass, regclass, name[], name[], text[], name[]) IS
+    'The targets of a rewrite of a default partition whose rows go to new partitions.';
+
+CREATE FUNCTION teamscale_internal.begin_drain("table" regclass, schemas name[], names name[], bounds text[], tablespaces name[]) RETURNS bigint
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    partition regclass := (SELECT p.partdefid FROM pg_partitioned_table AS p WHERE p.partrelid = "table" AND p.partdefid <> 0);
+    own_name name := (SELECT c.relname FROM pg_class AS c WHERE c.oid = partition);
+BEGIN
+    IF partition IS NULL THEN
+        RAISE EXCEPTION 'table "%" has no default partition', "table" USING ERRCODE = 'object_not_in_prerequisite_state';
+    END IF;
+    RETURN teamscale_internal.begin_rewrite("table", 'drain', ARRAY[partition], teamscale_internal.drain_targets(
+        "table", partition, schemas, names || own_name, bounds || 'DEFAULT'::text, tablespaces));
+END
+$$;
+COMMENT ON FUNCTION teamscale_internal.begin_drain(regclass, name[], name[], text[], name[]) IS
+    'Begins to move rows of the default partition to new partitions of these names and bounds.';
+
+CREATE FUNCTION teamscale_internal.begin_move(partition regclass, tablespace name) RETURNS bigint
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    parent regclass := teamscale_internal.require_partitions(ARRAY[partition]);
+BEGIN
+    RETURN teamscale_internal.begin_rewrite(parent, 'move', ARRAY[partition], (
+        SELECT jsonb_build_array(jsonb_build_object('schema', n.nspname, 'name', c.relname, 'bound', pg_get_expr(c.relpartbound, c.oid),
+                                                    'template', c.oid, 'tablespace', tablespace))
+        FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid = partition));
+END
+$$;
+COMMENT ON FUNCTION teamscale_internal.begin_move(regclass, name) IS
+    'Begins to move a partition and its indexes to another tablespace by a rewrite. In a session that prints values so that all read them alike.';
 
 CREATE FUNCTION teamscale_internal.begin_split(partition regclass, "at" text[], names name[]) RETURNS bigint
     LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
@@ -76,7 +131,9 @@ BEGIN
             USING ERRCODE = 'invalid_parameter_value', DETAIL = array_to_string(bounds, E'\n'),
                   HINT = 'Give one name for each of these, in this order.';
     END IF;
-    RETURN teamscale_internal.begin_rewrite(parent, 'split', ARRAY[partition], names, bounds, NULL);
+    RETURN teamscale_internal.begin_rewrite(parent, 'split', ARRAY[partition],
+        CASE WHEN 'DEFAULT' = ANY (bounds) THEN teamscale_internal.drain_targets(parent, partition, NULL, names, bounds, NULL)
+             ELSE teamscale_internal.targets_like(partition, names, bounds) END);
 END
 $$;
 COMMENT ON FUNCTION teamscale_internal.begin_split(regclass, text[], name[]) IS 'Begins split_partition(), or finds the same one unfinished.';
@@ -87,8 +144,9 @@ DECLARE
     parent regclass := teamscale_internal.require_partitions(partitions);
     bound text := teamscale_internal.merged_bound(partitions);
 BEGIN
+    name := coalesce(name, (SELECT c.relname FROM pg_class AS c WHERE c.oid = partitions[1]));
     RETURN teamscale_internal.begin_rewrite(parent, 'merge', partitions,
-        ARRAY[coalesce(name, (SELECT c.relname FROM pg_class AS c WHERE c.oid = partitions[1]))], ARRAY[bound], NULL);
+                                            teamscale_internal.targets_like(partitions[1], ARRAY[name], ARRAY[bound]));
 END
 $$;
 COMMENT ON FUNCTION teamscale_internal.begin_merge(regclass[], name) IS 'Begins merge_partitions(), or finds the same one unfinished.';

@@ -125,13 +125,11 @@ $$;
 COMMENT ON FUNCTION teamscale_internal.partition_uniqueness_obstacles(regclass, regclass) IS
     'Unique indexes and exclusion constraints of a partition that several partitions could not hold together.';
 
-CREATE FUNCTION teamscale_internal.require_rewritable("table" regclass, operation text, sources oid[], names name[], tablespace name)
-    RETURNS void
+CREATE FUNCTION teamscale_internal.require_rewritable("table" regclass, operation text, sources oid[], targets jsonb) RETURNS void
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     obstacles text;
     owner oid := (SELECT c.relowner FROM pg_class AS c WHERE c.oid = "table");
-    schema oid := (SELECT c.relnamespace FROM pg_class AS c WHERE c.oid = sources[1]);
 BEGIN
     SELECT string_agg(o, E'\n') INTO obstacles FROM (
         SELECT * FROM teamscale_internal.partitioned_table_obstacles("table")
@@ -143,18 +141,23 @@ BEGIN
         UNION ALL
         SELECT o.* FROM unnest(sources[2:]) AS s CROSS JOIN LATERAL teamscale_internal.partition_differences(sources[1], s) AS o
         UNION ALL
-        SELECT format('relation "%s" exists in schema "%s"', n, schema::regnamespace)
-        FROM unnest(names) AS n JOIN pg_class AS c ON c.relname = n AND c.relnamespace = schema AND c.oid <> ALL (sources)
+        SELECT format('relation "%s" exists in schema "%s"', t.name, t.schema)
+        FROM teamscale_internal.rewrite_targets(targets) AS t JOIN pg_namespace AS n ON n.nspname = t.schema
+             JOIN pg_class AS c ON c.relname = t.name AND c.relnamespace = n.oid AND c.oid <> ALL (sources)
         UNION ALL
-        SELECT format('name "%s" is given twice', n) FROM unnest(names) AS n GROUP BY n HAVING count(*) > 1
+        SELECT format('name "%s" is given twice', t.name) FROM teamscale_internal.rewrite_targets(targets) AS t
+        GROUP BY t.schema, t.name HAVING count(*) > 1
         UNION ALL
-        SELECT format('tablespace "%s": its owner may not create in it', s.spcname)
-        FROM pg_tablespace AS s
-        WHERE (s.spcname = tablespace OR tablespace IS NULL
-                  AND s.oid IN (SELECT c.reltablespace FROM pg_class AS c
-                                WHERE c.oid = ANY (sources) OR c.oid IN (SELECT i.indexrelid FROM pg_index AS i WHERE i.indrelid = ANY (sources))))
-          AND NOT has_tablespace_privilege(owner, s.oid, 'CREATE')
-          AND s.oid <> (SELECT d.dattablespace FROM pg_database AS d WHERE d.datname = current_database())) AS o (o);
+        SELECT DISTINCT format('tablespace "%s": its owner may not create in it', s.spcname)
+        FROM teamscale_internal.rewrite_targets(targets) AS t JOIN pg_tablespace AS s
+             ON s.spcname = t.tablespace
+                OR t.tablespace IS NULL AND s.oid IN (SELECT c.reltablespace FROM pg_class AS c LEFT JOIN pg_index AS i ON i.indexrelid = c.oid
+                                                      WHERE t.template IN (c.oid, i.indrelid))
+        WHERE NOT has_tablespace_privilege(owner, s.oid, 'CREATE')
+          AND s.oid <> (SELECT d.dattablespace FROM pg_database AS d WHERE d.datname = current_database())
+        UNION ALL
+        SELECT format('tablespace "%s" does not exist', t.tablespace) FROM teamscale_internal.rewrite_targets(targets) AS t
+        WHERE t.tablespace NOT IN (SELECT s.spcname FROM pg_tablespace AS s)) AS o (o);
     IF obstacles IS NOT NULL THEN
         RAISE EXCEPTION 'partitions of table "%" cannot be rewritten', "table"
             USING ERRCODE = 'object_not_in_prerequisite_state', DETAIL = obstacles,
@@ -162,5 +165,5 @@ BEGIN
     END IF;
 END
 $$;
-COMMENT ON FUNCTION teamscale_internal.require_rewritable(regclass, text, oid[], name[], name) IS
+COMMENT ON FUNCTION teamscale_internal.require_rewritable(regclass, text, oid[], jsonb) IS
     'Raises 55000 with the list of all obstacles unless the partitions can be rewritten.';

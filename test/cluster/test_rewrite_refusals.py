@@ -52,7 +52,7 @@ def test_only_the_owner_may(database):
             "CALL teamscale.resume_rewrite('entry')",
             "CALL teamscale_internal.run_rewrite(1)",
             "CALL teamscale_internal.undo_rewrite(1)",
-            "SELECT teamscale_internal.record_rewrite('entry', 'split', '{}', '{}', '{}', NULL)",
+            "SELECT teamscale_internal.record_rewrite('entry', 'split', '{}', '[]')",
         ):
             assert refusal(database, call, user=role).sqlstate == "42501", call
         for function in ("mirror_row", "mirror_truncate"):

@@ -31,12 +31,6 @@ namespace {
 
 // --- Constants of the partition key
 
-int CompareConsts(PartitionKey key, int column, const Const* a, const Const* b) {
-  if (a->constisnull || b->constisnull) return b->constisnull - a->constisnull;
-  return DatumGetInt32(FunctionCall2Coll(&key->partsupfunc[column], key->partcollation[column],
-                                         a->constvalue, b->constvalue));
-}
-
 Const* ReadConst(PartitionKey key, const char* text) {
   Oid type = key->parttypid[0];
   Datum value{0};
@@ -364,6 +358,12 @@ const PartitionBoundSpec* Merge(Relation parent, const List* bounds) {
 }
 
 }  // namespace
+
+int CompareConsts(PartitionKey key, int column, const Const* a, const Const* b) {
+  if (a->constisnull || b->constisnull) return b->constisnull - a->constisnull;
+  return DatumGetInt32(FunctionCall2Coll(&key->partsupfunc[column], key->partcollation[column],
+                                         a->constvalue, b->constvalue));
+}
 
 const char* BoundText(const PartitionBoundSpec* bound) {
   static constexpr const char* kSettings[][2] = {{"DateStyle", "ISO, YMD"},

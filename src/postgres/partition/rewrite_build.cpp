@@ -1,5 +1,7 @@
 // Phases building and mirroring.
 #include "teamscale/postgres/boundary/wait_point.h"
+#include "teamscale/postgres/partition/bound_checks.h"
+#include "teamscale/postgres/partition/bounds.h"
 #include "teamscale/postgres/partition/mirror.h"
 #include "teamscale/postgres/partition/rewrite_guard.h"
 #include "teamscale/postgres/partition/rewrite_steps.h"
@@ -22,12 +24,13 @@ namespace teamscale {
 
 namespace {
 
-Datum TablespaceOf(const Rewrite* rewrite) {
-  return rewrite->tablespace ? DirectFunctionCall1(namein, CStringGetDatum(rewrite->tablespace))
-                             : Datum{0};
+Datum TextArray(const List* texts) {
+  int count = list_length(texts);
+  auto* elements = static_cast<Datum*>(palloc(sizeof(Datum) * (count + 1)));
+  for (int i = 0; i < count; ++i)
+    elements[i] = CStringGetTextDatum(static_cast<const char*>(list_nth(texts, i)));
+  return PointerGetDatum(construct_array(elements, count, TEXTOID, -1, false, TYPALIGN_INT));
 }
-
-char TablespaceIsNull(const Rewrite* rewrite) { return rewrite->tablespace ? ' ' : 'n'; }
 
 // Nobody changes the tables' definitions any more: the journal keeps later ones out, and this lock
 // waits for those that were faster.
@@ -38,21 +41,19 @@ void LockDefinitions(const Rewrite* rewrite) {
 }
 
 void RequireRewritable(const Rewrite* rewrite) {
-  Oid types[] = {REGCLASSOID, TEXTOID, OIDARRAYOID, NAMEARRAYOID, NAMEOID};
+  Oid types[] = {REGCLASSOID, TEXTOID, OIDARRAYOID, JSONBOID};
   Datum values[] = {ObjectIdGetDatum(rewrite->table), CStringGetTextDatum(rewrite->operation),
-                    SourcesOf(rewrite), NamesOf(rewrite), TablespaceOf(rewrite)};
-  const char nulls[] = {' ', ' ', ' ', ' ', TablespaceIsNull(rewrite)};
-  ReadStatements("SELECT 'x' FROM teamscale_internal.require_rewritable($1, $2, $3, $4, $5)", 5,
-                 types, values, nulls);
+                    SourcesOf(rewrite), PlanOf(rewrite)};
+  ReadStatements("SELECT 'x' FROM teamscale_internal.require_rewritable($1, $2, $3, $4)", 4, types,
+                 values, nullptr);
 }
 
 // The qualified names under which the targets are made.
 List* WorkingNames(const Rewrite* rewrite) {
-  Oid types[] = {REGCLASSOID, INT8OID, NAMEARRAYOID};
-  Datum values[] = {ObjectIdGetDatum(linitial_oid(rewrite->sources)), Int64GetDatum(rewrite->id),
-                    NamesOf(rewrite)};
-  return ReadStatements("SELECT pg_catalog.unnest(teamscale_internal.working_names($1, $2, $3))", 3,
-                        types, values, nullptr);
+  Oid types[] = {INT8OID, JSONBOID};
+  Datum values[] = {Int64GetDatum(rewrite->id), PlanOf(rewrite)};
+  return ReadStatements("SELECT * FROM teamscale_internal.working_names($1, $2)", 2, types, values,
+                        nullptr);
 }
 
 const char* StagingName(const Rewrite* rewrite) {
@@ -62,31 +63,27 @@ const char* StagingName(const Rewrite* rewrite) {
 }
 
 void CreateTables(const Rewrite* rewrite, const List* names, const char* staging) {
-  int count = list_length(names);
-  auto** texts = static_cast<const char**>(palloc(sizeof(char*) * (count + 1)));
-  for (int i = 0; i < count; ++i) texts[i] = static_cast<const char*>(list_nth(names, i));
-  Oid types[] = {REGCLASSOID, REGCLASSOID, TEXTOID, TEXTARRAYOID, TEXTARRAYOID, NAMEOID};
-  Datum values[] = {ObjectIdGetDatum(rewrite->table),
-                    ObjectIdGetDatum(linitial_oid(rewrite->sources)),
-                    CStringGetTextDatum(staging),
-                    TextArray(texts, count),
-                    BoundsOf(rewrite),
-                    TablespaceOf(rewrite)};
-  const char nulls[] = {' ', ' ', ' ', ' ', ' ', TablespaceIsNull(rewrite)};
-  RunStatements(
-      ReadStatements("SELECT * FROM teamscale_internal.target_statements($1, $2, $3, $4, $5, $6)",
-                     6, types, values, nulls));
+  Oid types[] = {REGCLASSOID, TEXTOID, TEXTARRAYOID, JSONBOID};
+  Datum values[] = {ObjectIdGetDatum(rewrite->table), CStringGetTextDatum(staging),
+                    TextArray(names), PlanOf(rewrite)};
+  RunStatements(ReadStatements("SELECT * FROM teamscale_internal.target_statements($1, $2, $3, $4)",
+                               4, types, values, nullptr));
 }
 
-void CompleteTarget(const Rewrite* rewrite, Oid staging, Oid target) {
-  Oid types[] = {REGCLASSOID, REGCLASSOID, REGCLASSOID, REGCLASSOID, NAMEOID};
-  Datum values[] = {ObjectIdGetDatum(rewrite->table),
-                    ObjectIdGetDatum(linitial_oid(rewrite->sources)), ObjectIdGetDatum(staging),
-                    ObjectIdGetDatum(target), TablespaceOf(rewrite)};
-  const char nulls[] = {' ', ' ', ' ', ' ', TablespaceIsNull(rewrite)};
+// What a default partition holds is known in the end only.
+void CheckBound(const Rewrite* rewrite, Oid target) {
+  if (!ReadPartitionBound(target)->is_default) AddBoundCheck(rewrite->table, target);
+}
+
+void CompleteTarget(const Rewrite* rewrite, int position, Oid target) {
+  Oid types[] = {REGCLASSOID, OIDOID, INT4OID, JSONBOID};
+  Datum values[] = {ObjectIdGetDatum(rewrite->table), ObjectIdGetDatum(target),
+                    Int32GetDatum(position), PlanOf(rewrite)};
   RunStatements(ReadStatements(
-      "SELECT * FROM teamscale_internal.target_property_statements($1, $2, $3, $4, $5)", 5, types,
-      values, nulls));
+      "SELECT s.* FROM teamscale_internal.rewrite_targets($4) AS t CROSS JOIN LATERAL"
+      " teamscale_internal.target_property_statements($1, t.template, $2, t.tablespace) AS s"
+      " WHERE t.position = $3",
+      4, types, values, nullptr));
 }
 
 Oid RelationNamed(const char* qualified) {
@@ -102,10 +99,10 @@ void Build(const Rewrite* rewrite) {
   CreateTables(rewrite, names, staging_name);
   Oid staging = RelationNamed(staging_name);
   List* targets = NIL;
-  ListCell* cell;
-  foreach (cell, names) {
-    targets = lappend_oid(targets, RelationNamed(static_cast<const char*>(lfirst(cell))));
-    CompleteTarget(rewrite, staging, llast_oid(targets));
+  for (int i = 0; i < list_length(names); ++i) {
+    targets = lappend_oid(targets, RelationNamed(static_cast<const char*>(list_nth(names, i))));
+    CompleteTarget(rewrite, i + 1, llast_oid(targets));
+    CheckBound(rewrite, llast_oid(targets));
   }
   RecordTargets(rewrite, staging, targets);
   EnterPhase(rewrite, RewritePhase::kMirroring);

@@ -11,10 +11,14 @@ extern "C" {
 #include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/objectaccess.h"
+#include "catalog/partition.h"
 #include "catalog/pg_class.h"
 #include "commands/extension.h"
+#include "miscadmin.h"
 #include "nodes/parsenodes.h"
+#include "storage/lmgr.h"
 #include "tcop/utility.h"
+#include "utils/acl.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -31,38 +35,44 @@ ProcessUtility_hook_type previous_utility = nullptr;
 // The columns of teamscale_internal.rewrite_relation.
 constexpr AttrNumber kRelation = 1;
 constexpr AttrNumber kIsCopy = 3;
+constexpr AttrNumber kIsClosed = 4;
 
-enum class Role { kNone, kOriginal, kCopy };
+// What a relation is to an unfinished rewrite.
+struct Role {
+  bool concerned;
+  bool is_copy;
+  bool is_closed;
+};
+
+bool ReadFlag(HeapTuple tuple, Relation table, AttrNumber column) {
+  bool is_null;
+  return DatumGetBool(heap_getattr(tuple, column, RelationGetDescr(table), &is_null));
+}
 
 Role ReadRole(Oid journal, Oid index, Oid relation) {
   Relation table = table_open(journal, AccessShareLock);
   ScanKeyData key;
   ScanKeyInit(&key, kRelation, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(relation));
   SysScanDesc scan = systable_beginscan(table, index, true, nullptr, 1, &key);
-  Role role = Role::kNone;
-  if (HeapTuple tuple = systable_getnext(scan); HeapTupleIsValid(tuple)) {
-    bool is_null;
-    Datum is_copy = heap_getattr(tuple, kIsCopy, RelationGetDescr(table), &is_null);
-    role = DatumGetBool(is_copy) ? Role::kCopy : Role::kOriginal;
-  }
+  Role role{};
+  if (HeapTuple tuple = systable_getnext(scan); HeapTupleIsValid(tuple))
+    role = {true, ReadFlag(tuple, table, kIsCopy), ReadFlag(tuple, table, kIsClosed)};
   systable_endscan(scan);
   table_close(table, AccessShareLock);
   return role;
 }
 
-// What a relation is to an unfinished rewrite.
 Role RoleOf(Oid relation) {
-  if (relation < FirstNormalObjectId) return Role::kNone;
+  if (relation < FirstNormalObjectId) return {};
   Oid schema = get_namespace_oid("teamscale_internal", true);
-  if (!OidIsValid(schema)) return Role::kNone;
+  if (!OidIsValid(schema)) return {};
   Oid journal = get_relname_relid("rewrite_relation", schema);
   Oid index = get_relname_relid("rewrite_relation_pkey", schema);
-  if (!OidIsValid(journal) || !OidIsValid(index)) return Role::kNone;
+  if (!OidIsValid(journal) || !OidIsValid(index)) return {};
   return ReadRole(journal, index, relation);
 }
 
-void CheckRelation(Oid relation) {
-  if (RoleOf(relation) == Role::kNone) return;
+[[noreturn]] void Refuse(Oid relation) {
   ereport(
       ERROR,
       (errcode(ERRCODE_OBJECT_IN_USE),
@@ -70,6 +80,11 @@ void CheckRelation(Oid relation) {
               get_rel_name(relation)),
        errhint("teamscale.stat_rewrite shows how far that is. Wait for its end, or undo it with "
                "CALL teamscale.cancel_rewrite().")));
+  pg_unreachable();
+}
+
+void CheckRelation(Oid relation) {
+  if (RoleOf(relation).concerned) Refuse(relation);
 }
 
 bool IsOfInterest(ObjectAccessType access, const void* argument) {
@@ -87,10 +102,17 @@ bool IsOfInterest(ObjectAccessType access, const void* argument) {
 
 // The mirror alone truncates the copy; a source may be truncated by anybody who may.
 void CheckTruncate(Oid relation) {
-  if (RoleOf(relation) == Role::kCopy) CheckRelation(relation);
+  if (RoleOf(relation).is_copy) Refuse(relation);
 }
 
-void CheckAccess(ObjectAccessType access, Oid catalog, Oid object) {
+// A partition is gone: its table may need it.
+void CheckDrop(Oid relation) {
+  if (!get_rel_relispartition(relation)) return;
+  Oid parent = get_partition_parent(relation, true);
+  if (RoleOf(parent).is_closed) Refuse(parent);
+}
+
+void CheckAccess(ObjectAccessType access, Oid catalog, Oid object, int sub_object) {
   if (access == OAT_TRUNCATE) {
     CheckTruncate(object);
     return;
@@ -101,6 +123,7 @@ void CheckAccess(ObjectAccessType access, Oid catalog, Oid object) {
     CheckRelation(part.referenced);
   } else if (catalog == RelationRelationId) {
     CheckRelation(object);
+    if (access == OAT_DROP && sub_object == 0) CheckDrop(object);
   }
 }
 
@@ -110,25 +133,51 @@ void ObjectAccess(ObjectAccessType access, Oid catalog, Oid object, int sub_obje
   if (own_ddl || creating_extension || object < FirstNormalObjectId || !IsTransactionState() ||
       !IsOfInterest(access, argument))
     return;
-  CheckAccess(access, catalog, object);
+  CheckAccess(access, catalog, object, sub_object);
 }
 
-void CheckDetach(const AlterTableStmt* statement) {
+// A partition is about to be made, attached or detached. Under the lock that this takes too, so
+// that nobody closes the table in between.
+void CheckPartitions(const RangeVar* name) {
+  Oid table = RangeVarGetRelid(name, NoLock, true);
+  if (!RoleOf(table).concerned || !pg_class_ownercheck(table, GetUserId())) return;
+  LockRelationOid(table, ShareUpdateExclusiveLock);
+  Role role = RoleOf(table);
+  if (role.is_closed || role.is_copy) Refuse(table);
+}
+
+void CheckAlterTable(const AlterTableStmt* statement) {
   ListCell* cell;
   foreach (cell, statement->cmds) {
     const auto* command = lfirst_node(AlterTableCmd, cell);
-    if (command->subtype != AT_DetachPartition && command->subtype != AT_DetachPartitionFinalize)
-      continue;
-    const RangeVar* name = castNode(PartitionCmd, command->def)->name;
-    CheckRelation(RangeVarGetRelid(name, NoLock, true));
+    switch (command->subtype) {
+      case AT_DetachPartition:
+      case AT_DetachPartitionFinalize:
+        CheckRelation(RangeVarGetRelid(castNode(PartitionCmd, command->def)->name, NoLock, true));
+        CheckPartitions(statement->relation);
+        break;
+      case AT_AttachPartition:
+        CheckPartitions(statement->relation);
+        break;
+      default:
+        break;
+    }
+  }
+}
+
+void CheckCommand(const Node* command) {
+  if (IsA(command, AlterTableStmt)) {
+    CheckAlterTable(reinterpret_cast<const AlterTableStmt*>(command));
+  } else if (IsA(command, CreateStmt)) {
+    const auto* statement = reinterpret_cast<const CreateStmt*>(command);
+    if (statement->partbound) CheckPartitions(linitial_node(RangeVar, statement->inhRelations));
   }
 }
 
 void Utility(PlannedStmt* statement, const char* query, bool read_only_tree,
              ProcessUtilityContext context, ParamListInfo parameters, QueryEnvironment* environment,
              DestReceiver* destination, QueryCompletion* completion) {
-  if (!own_ddl && IsTransactionState() && IsA(statement->utilityStmt, AlterTableStmt))
-    CheckDetach(reinterpret_cast<const AlterTableStmt*>(statement->utilityStmt));
+  if (!own_ddl && IsTransactionState()) CheckCommand(statement->utilityStmt);
   auto next = previous_utility ? previous_utility : standard_ProcessUtility;
   next(statement, query, read_only_tree, context, parameters, environment, destination, completion);
 }

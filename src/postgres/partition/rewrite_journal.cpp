@@ -78,40 +78,46 @@ const char* TextValue(uint64 row, int column, MemoryContext context) {
 }
 
 bool ReadHead(Rewrite* rewrite, MemoryContext context) {
-  if (Execute("SELECT relation, operation, tablespace, phase, destination, cancelled"
+  if (Execute("SELECT relation, operation, phase, destination, cancelled"
               " FROM teamscale_internal.rewrite WHERE rewrite_id = $1",
               Id(rewrite->id)) == 0)
     return false;
   rewrite->table = OidValue(0, 1);
   rewrite->operation = TextValue(0, 2, context);
-  rewrite->tablespace = TextValue(0, 3, context);
-  rewrite->phase = PhaseOf(TextValue(0, 4, context));
-  rewrite->destination = OidValue(0, 5);
+  rewrite->phase = PhaseOf(TextValue(0, 3, context));
+  rewrite->destination = OidValue(0, 4);
   bool is_null;
-  rewrite->cancelled = DatumGetBool(Value(0, 6, &is_null));
+  rewrite->cancelled = DatumGetBool(Value(0, 5, &is_null));
   return true;
 }
 
-void ReadSources(Rewrite* rewrite, MemoryContext context) {
+List* OidColumn(MemoryContext context) {
+  List* oids = NIL;
+  MemoryContext spi = MemoryContextSwitchTo(context);
+  for (uint64 i = 0; i < SPI_processed; ++i) oids = lappend_oid(oids, OidValue(i, 1));
+  MemoryContextSwitchTo(spi);
+  return oids;
+}
+
+void ReadTables(Rewrite* rewrite, MemoryContext context) {
   Execute(
       "SELECT source FROM teamscale_internal.rewrite_source WHERE rewrite_id = $1 ORDER BY "
       "position",
       Id(rewrite->id));
-  MemoryContext spi = MemoryContextSwitchTo(context);
-  for (uint64 i = 0; i < SPI_processed; ++i)
-    rewrite->sources = lappend_oid(rewrite->sources, OidValue(i, 1));
-  MemoryContextSwitchTo(spi);
-}
-
-void ReadTargets(Rewrite* rewrite, MemoryContext context) {
-  rewrite->target_count =
-      static_cast<int>(Execute("SELECT name, bound, target FROM teamscale_internal.rewrite_target"
-                               " WHERE rewrite_id = $1 ORDER BY position",
-                               Id(rewrite->id)));
-  rewrite->targets = static_cast<RewriteTarget*>(
-      MemoryContextAlloc(context, sizeof(RewriteTarget) * (rewrite->target_count + 1)));
-  for (int i = 0; i < rewrite->target_count; ++i)
-    rewrite->targets[i] = {TextValue(i, 1, context), TextValue(i, 2, context), OidValue(i, 3)};
+  rewrite->sources = OidColumn(context);
+  Execute(
+      "SELECT target FROM teamscale_internal.rewrite_target WHERE rewrite_id = $1 ORDER BY "
+      "position",
+      Id(rewrite->id));
+  rewrite->targets = OidColumn(context);
+  Execute(
+      "SELECT pg_catalog.jsonb_agg(pg_catalog.to_jsonb(t) ORDER BY t.position)::text,"
+      " pg_catalog.bool_or(t.bound = 'DEFAULT')"
+      " FROM teamscale_internal.rewrite_target AS t WHERE rewrite_id = $1",
+      Id(rewrite->id));
+  rewrite->plan = TextValue(0, 1, context);
+  bool is_null;
+  rewrite->makes_default = DatumGetBool(Value(0, 2, &is_null));
 }
 
 Datum BlockDatum(BlockNumber block) { return Int64GetDatum(block); }
@@ -125,10 +131,7 @@ Rewrite* LoadRewrite(int64 id) {
   BeginOwnerTransaction();
   SPI_connect();
   bool found = ReadHead(rewrite, context);
-  if (found) {
-    ReadSources(rewrite, context);
-    ReadTargets(rewrite, context);
-  }
+  if (found) ReadTables(rewrite, context);
   SPI_finish();
   CommitOwnerTransaction();
   MemoryContextSwitchTo(context);
@@ -141,6 +144,11 @@ void EnterPhase(const Rewrite* rewrite, RewritePhase phase) {
       " waits_for = '{}'"
       " WHERE rewrite_id = $1",
       Id(rewrite->id).Add(TEXTOID, CStringGetTextDatum(kPhases[static_cast<int>(phase)])));
+}
+
+void CloseTable(const Rewrite* rewrite) {
+  Change("UPDATE teamscale_internal.rewrite_relation SET is_closed = true WHERE relation = $1",
+         Parameters().Add(OIDOID, ObjectIdGetDatum(rewrite->table)));
 }
 
 void RecordTargets(const Rewrite* rewrite, Oid destination, const List* targets) {
@@ -264,12 +272,12 @@ void ForgetRewrite(int64 id) {
 TEAMSCALE_SQL_FUNCTION(teamscale_record_rewrite) {
   using namespace teamscale;
   RequireTableOwner(PG_ARGISNULL(0) ? InvalidOid : PG_GETARG_OID(0));
-  constexpr Oid kTypes[] = {OIDOID, TEXTOID, OIDARRAYOID, NAMEARRAYOID, TEXTARRAYOID, NAMEOID};
+  constexpr Oid kTypes[] = {OIDOID, TEXTOID, OIDARRAYOID, JSONBOID};
   Parameters parameters;
   for (int i = 0; i < static_cast<int>(lengthof(kTypes)); ++i)
     parameters.Add(kTypes[i], PG_GETARG_DATUM(i), PG_ARGISNULL(i));
   SPI_connect();
-  Execute("SELECT teamscale_internal.store_rewrite($1, $2, $3, $4, $5, $6)", parameters);
+  Execute("SELECT teamscale_internal.store_rewrite($1, $2, $3, $4)", parameters);
   bool is_null;
   Datum id = Value(0, 1, &is_null);
   SPI_finish();

@@ -5,10 +5,8 @@
 #include "teamscale/postgres/worker/owner_session.h"
 
 extern "C" {
-#include "catalog/pg_type.h"
 #include "executor/spi.h"
-#include "utils/array.h"
-#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
 }
 
 namespace teamscale {
@@ -34,31 +32,8 @@ void RunStatements(const List* statements) {
 
 Datum SourcesOf(const Rewrite* rewrite) { return OidArray(rewrite->sources); }
 
-Datum TargetsOf(const Rewrite* rewrite) {
-  List* tables = NIL;
-  for (int i = 0; i < rewrite->target_count; ++i)
-    tables = lappend_oid(tables, rewrite->targets[i].table);
-  return OidArray(tables);
-}
-
-Datum TextArray(const char* const* texts, int count) {
-  auto* elements = static_cast<Datum*>(palloc(sizeof(Datum) * (count + 1)));
-  for (int i = 0; i < count; ++i) elements[i] = CStringGetTextDatum(texts[i]);
-  return PointerGetDatum(construct_array(elements, count, TEXTOID, -1, false, TYPALIGN_INT));
-}
-
-Datum NamesOf(const Rewrite* rewrite) {
-  auto* elements = static_cast<Datum*>(palloc(sizeof(Datum) * (rewrite->target_count + 1)));
-  for (int i = 0; i < rewrite->target_count; ++i)
-    elements[i] = DirectFunctionCall1(namein, CStringGetDatum(rewrite->targets[i].name));
-  return PointerGetDatum(
-      construct_array(elements, rewrite->target_count, NAMEOID, NAMEDATALEN, false, TYPALIGN_CHAR));
-}
-
-Datum BoundsOf(const Rewrite* rewrite) {
-  auto** texts = static_cast<const char**>(palloc(sizeof(char*) * (rewrite->target_count + 1)));
-  for (int i = 0; i < rewrite->target_count; ++i) texts[i] = rewrite->targets[i].bound;
-  return TextArray(texts, rewrite->target_count);
+Datum PlanOf(const Rewrite* rewrite) {
+  return DirectFunctionCall1(jsonb_in, CStringGetDatum(rewrite->plan));
 }
 
 }  // namespace teamscale

@@ -1,5 +1,6 @@
 // Phases securing and swapping.
 #include "teamscale/postgres/boundary/wait_point.h"
+#include "teamscale/postgres/partition/bound_checks.h"
 #include "teamscale/postgres/partition/rewrite_guard.h"
 #include "teamscale/postgres/partition/rewrite_steps.h"
 #include "teamscale/postgres/worker/owner_session.h"
@@ -10,7 +11,6 @@ extern "C" {
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
-#include "partitioning/partdesc.h"
 #include "storage/lmgr.h"
 #include "storage/predicate_internals.h"
 #include "utils/array.h"
@@ -26,15 +26,48 @@ namespace {
 // --- Securing
 
 List* SecuringStatements(const Rewrite* rewrite) {
-  Oid types[] = {REGCLASSOID, REGCLASSOID, OIDARRAYOID};
-  Datum values[] = {ObjectIdGetDatum(rewrite->table),
-                    ObjectIdGetDatum(linitial_oid(rewrite->sources)), TargetsOf(rewrite)};
-  return ReadStatements("SELECT * FROM teamscale_internal.securing_statements($1, $2, $3)", 3,
-                        types, values, nullptr);
+  Oid types[] = {REGCLASSOID, JSONBOID};
+  Datum values[] = {ObjectIdGetDatum(rewrite->table), PlanOf(rewrite)};
+  return ReadStatements("SELECT * FROM teamscale_internal.securing_statements($1, $2)", 2, types,
+                        values, nullptr);
+}
+
+// The table's default partition, unless it is a source.
+Oid DefaultThatStays(const Rewrite* rewrite) {
+  Oid id = get_default_partition_oid(rewrite->table);
+  return list_member_oid(rewrite->sources, id) ? InvalidOid : id;
+}
+
+Oid DefaultTarget(const Rewrite* rewrite) {
+  return rewrite->makes_default ? get_default_partition_oid(rewrite->destination) : InvalidOid;
+}
+
+// Whether a constraint was missing and is there now, to be validated.
+bool AddMissingCheck(const Rewrite* rewrite) {
+  Oid stays = DefaultThatStays(rewrite), target = DefaultTarget(rewrite);
+  if (OidIsValid(stays) && !HasCheck(stays, kFence)) {
+    LockRelationOid(stays, AccessExclusiveLock);
+    AddFence(rewrite->table, rewrite->targets, stays);
+    return true;
+  }
+  if (OidIsValid(target) && !HasCheck(target, kBoundCheck)) {
+    LockRelationOid(target, AccessExclusiveLock);
+    AddDefaultCheck(rewrite->table, rewrite->sources, rewrite->destination, target);
+    return true;
+  }
+  return false;
+}
+
+// What a default partition holds depends on the others: they neither come nor go from now on. The
+// lock waits for those who were about to make or end one.
+void CloseForDefault(const Rewrite* rewrite) {
+  LockRelationOid(rewrite->table, ShareUpdateExclusiveLock);
+  CloseTable(rewrite);
 }
 
 // The next thing that is still to be done; false when nothing is.
 bool SecureNext(const Rewrite* rewrite) {
+  if (AddMissingCheck(rewrite)) return true;
   List* statements = SecuringStatements(rewrite);
   if (statements == NIL) return false;
   ExecuteInOwnerTransaction(static_cast<const char*>(linitial(statements)));
@@ -44,30 +77,25 @@ bool SecureNext(const Rewrite* rewrite) {
 // --- Swapping
 
 List* SwapStatements(const Rewrite* rewrite) {
-  Oid types[] = {REGCLASSOID, OIDARRAYOID, REGCLASSOID, OIDARRAYOID, NAMEARRAYOID, TEXTARRAYOID};
-  Datum values[] = {ObjectIdGetDatum(rewrite->table),
-                    SourcesOf(rewrite),
-                    ObjectIdGetDatum(rewrite->destination),
-                    TargetsOf(rewrite),
-                    NamesOf(rewrite),
-                    BoundsOf(rewrite)};
-  return ReadStatements("SELECT * FROM teamscale_internal.swap_statements($1, $2, $3, $4, $5, $6)",
-                        6, types, values, nullptr);
+  Oid types[] = {REGCLASSOID, OIDARRAYOID, REGCLASSOID, JSONBOID};
+  Datum values[] = {ObjectIdGetDatum(rewrite->table), SourcesOf(rewrite),
+                    ObjectIdGetDatum(rewrite->destination), PlanOf(rewrite)};
+  return ReadStatements("SELECT * FROM teamscale_internal.swap_statements($1, $2, $3, $4)", 4,
+                        types, values, nullptr);
 }
 
 // Other tables that the swap locks: those that foreign keys reference, and the default partition.
 List* OtherTables(const Rewrite* rewrite) {
-  Relation table = table_open(rewrite->table, NoLock);
   List* others = NIL;
-  Oid default_partition = get_default_oid_from_partdesc(RelationGetPartitionDesc(table, true));
-  if (OidIsValid(default_partition)) others = list_make1_oid(default_partition);
-  table_close(table, NoLock);
-  for (int i = 0; i < rewrite->target_count; ++i) {
-    Relation target = table_open(rewrite->targets[i].table, NoLock);
-    ListCell* cell;
-    foreach (cell, RelationGetFKeyList(target))
-      others = list_append_unique_oid(others, lfirst_node(ForeignKeyCacheInfo, cell)->confrelid);
-    table_close(target, NoLock);
+  Oid stays = DefaultThatStays(rewrite);
+  if (OidIsValid(stays)) others = list_make1_oid(stays);
+  ListCell* target;
+  foreach (target, rewrite->targets) {
+    Relation relation = table_open(lfirst_oid(target), NoLock);
+    ListCell* key;
+    foreach (key, RelationGetFKeyList(relation))
+      others = list_append_unique_oid(others, lfirst_node(ForeignKeyCacheInfo, key)->confrelid);
+    table_close(relation, NoLock);
   }
   return others;
 }
@@ -80,8 +108,7 @@ void LockForSwap(const Rewrite* rewrite) {
   ListCell* cell;
   foreach (cell, rewrite->sources) LockRelationOid(lfirst_oid(cell), AccessExclusiveLock);
   LockRelationOid(rewrite->destination, AccessExclusiveLock);
-  for (int i = 0; i < rewrite->target_count; ++i)
-    LockRelationOid(rewrite->targets[i].table, AccessExclusiveLock);
+  foreach (cell, rewrite->targets) LockRelationOid(lfirst_oid(cell), AccessExclusiveLock);
   foreach (cell, OtherTables(rewrite)) LockRelationOid(lfirst_oid(cell), AccessExclusiveLock);
 }
 
@@ -89,18 +116,8 @@ void LockForSwap(const Rewrite* rewrite) {
 
 // A default partition that was made since would have to be looked through under the lock.
 bool DefaultIsFenced(const Rewrite* rewrite) {
-  Relation table = table_open(rewrite->table, NoLock);
-  Oid id = get_default_oid_from_partdesc(RelationGetPartitionDesc(table, true));
-  table_close(table, NoLock);
-  if (!OidIsValid(id) || list_member_oid(rewrite->sources, id)) return true;
-  Relation partition = table_open(id, NoLock);
-  const TupleConstr* constraints = RelationGetDescr(partition)->constr;
-  bool fenced = false;
-  for (int i = 0; constraints && i < constraints->num_check; ++i)
-    if (strcmp(constraints->check[i].ccname, "teamscale_rewrite_fence") == 0)
-      fenced = constraints->check[i].ccvalid;
-  table_close(partition, NoLock);
-  return fenced;
+  Oid stays = DefaultThatStays(rewrite);
+  return !OidIsValid(stays) || HasValidCheck(stays, kFence);
 }
 
 // What serializable transactions have read of a source is remembered by its identity, until all
@@ -161,6 +178,7 @@ void NoteConflict(const Rewrite* rewrite) {
 
 void SecureTargets(const Rewrite* rewrite, LockPatience patience) {
   TEAMSCALE_WAIT_POINT("rewrite waited");
+  if (rewrite->makes_default) RunWithLockAttempts([=] { CloseForDefault(rewrite); }, patience);
   for (bool more = true; more;) {
     RunWithLockAttempts([&] { AsRewrite([&] { more = SecureNext(rewrite); }); }, patience);
     TEAMSCALE_WAIT_POINT("rewrite secured a target");

@@ -6,9 +6,14 @@
 extern "C" {
 #include "nodes/parsenodes.h"
 #include "nodes/pg_list.h"
+#include "nodes/primnodes.h"
+#include "partitioning/partdefs.h"
 }
 
 namespace teamscale {
+
+// In the order of a column of the key; NULL is the last.
+int CompareConsts(PartitionKey key, int column, const Const* a, const Const* b);
 
 // As ATTACH PARTITION writes it; the constants are read alike whatever the session's settings are.
 const char* BoundText(const PartitionBoundSpec* bound);

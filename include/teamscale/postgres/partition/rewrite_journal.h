@@ -21,29 +21,26 @@ enum class RewritePhase {
   kSwapping
 };
 
-struct RewriteTarget {
-  const char* name;  // in the end
-  const char* bound;
-  Oid table;  // invalid before it is built
-};
-
 struct Rewrite {
   int64 id;
   Oid table;  // the partitioned table
   const char* operation;
-  const char* tablespace;  // null: the sources'
   RewritePhase phase;
-  Oid destination;  // invalid before it is built
-  bool cancelled;   // it is to be undone
-  List* sources;    // OIDs
-  int target_count;
-  RewriteTarget* targets;
+  Oid destination;     // invalid before it is built
+  bool cancelled;      // it is to be undone
+  List* sources;       // OIDs
+  List* targets;       // OIDs; invalid ones before they are built
+  const char* plan;    // the targets as SQL has them (rewrite_targets()), JSON
+  bool makes_default;  // one of them is a default partition
 };
 
 // In the current memory context, by a transaction of its own; null when there is none (any more).
 Rewrite* LoadRewrite(int64 id);
 
 void EnterPhase(const Rewrite* rewrite, RewritePhase phase);
+
+// From now on no partition of the table may come or go.
+void CloseTable(const Rewrite* rewrite);
 
 // The targets and the destination are there.
 void RecordTargets(const Rewrite* rewrite, Oid destination, const List* targets);

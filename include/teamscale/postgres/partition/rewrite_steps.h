@@ -30,10 +30,7 @@ List* ReadStatements(const char* query, int count, Oid* types, Datum* values, co
 void RunStatements(const List* statements);
 
 Datum SourcesOf(const Rewrite* rewrite);  // oid[]
-Datum TargetsOf(const Rewrite* rewrite);  // oid[], of the tables
-Datum NamesOf(const Rewrite* rewrite);    // name[], of the targets in the end
-Datum BoundsOf(const Rewrite* rewrite);   // text[]
-Datum TextArray(const char* const* texts, int count);
+Datum PlanOf(const Rewrite* rewrite);     // jsonb
 
 // The setting teamscale.rewrite_rate; copying.
 void InitRewriteCopy();
