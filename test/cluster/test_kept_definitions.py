@@ -82,7 +82,7 @@ CREATE CONSTRAINT TRIGGER at_the_end AFTER INSERT ON place."Wér ""is"" it" DEFE
 ALTER TABLE place."Wér ""is"" it" DISABLE TRIGGER off, ENABLE REPLICA TRIGGER on_replica, ENABLE ALWAYS TRIGGER always;
 CREATE POLICY own_rows ON place."Wér ""is"" it" TO clerk, PUBLIC USING ("a b" = current_user) WITH CHECK (size < 500);
 CREATE POLICY "only small" ON place."Wér ""is"" it" AS RESTRICTIVE FOR UPDATE TO clerk USING (place.doubled(size) < 900);
-ALTER TABLE place."Wér ""is"" it" ENABLE ROW LEVEL SECURITY;
+ALTER TABLE place."Wér ""is"" it" ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 ALTER TABLE place."Wér ""is"" it" REPLICA IDENTITY USING INDEX "p key";
 ALTER SEQUENCE place."Wér ""is"" it_serial_id_seq" CACHE 2;
 ALTER TABLE place."Wér ""is"" it" OWNER TO landlord;
