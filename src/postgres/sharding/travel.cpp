@@ -9,6 +9,7 @@
 #include "teamscale/postgres/sharding/view_folding.h"
 
 extern "C" {
+#include "catalog/namespace.h"
 #include "utils/ruleutils.h"
 }
 
@@ -16,10 +17,20 @@ namespace teamscale {
 
 namespace {
 
-// The other node has this session's search_path and, for literals, reads any of these styles.
+// An empty search_path, without even pg_catalog: every name is written with its schema. So no
+// object that only the other node has is taken for the one that is meant here, nor one of the same
+// name that suits the arguments better.
+void EnterQualifiedNames() {
+  OverrideSearchPath nothing{};
+  PushOverrideSearchPath(&nothing);
+}
+
+// For literals, the other node reads any of these styles.
 char* Deparse(Query* query) {
   int settings = EnterLosslessSettings();
+  EnterQualifiedNames();
   char* sql = pg_get_querydef(query, false);
+  PopOverrideSearchPath();
   LeaveLosslessSettings(settings);
   return sql;
 }
