@@ -20,6 +20,11 @@ CREATE FUNCTION teamscale_internal.open_node_session(answer bytea, router intege
 COMMENT ON FUNCTION teamscale_internal.open_node_session(bytea, integer, bigint) IS
     'Makes this session a node''s: what it sends is for this node''s own buckets. 28000 for a wrong answer.';
 
+CREATE FUNCTION teamscale_internal.take_settings(settings text[]) RETURNS void
+    LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'teamscale_take_settings';
+COMMENT ON FUNCTION teamscale_internal.take_settings(text[]) IS
+    'Sets this session as the router''s is: names and values in turn. Only for a router''s connection.';
+
 -- A change of the catalog, by whatever statement, reaches every backend's map.
 CREATE FUNCTION teamscale_internal.invalidate_map() RETURNS trigger
     LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'teamscale_invalidate_map';

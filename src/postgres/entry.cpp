@@ -11,6 +11,7 @@
 #include "teamscale/postgres/cluster/node_state.h"
 #include "teamscale/postgres/cluster/remote_transaction.h"
 #include "teamscale/postgres/cluster/settling_task.h"
+#include "teamscale/postgres/cluster/taken_settings.h"
 #include "teamscale/postgres/events/careful_transactions.h"
 #include "teamscale/postgres/events/event_writer.h"
 #include "teamscale/postgres/events/stream_guard.h"
@@ -45,6 +46,7 @@ void _PG_init(void) {
   teamscale::InitShardMap();
   teamscale::InitNodeSecret();
   teamscale::InitNodeSession();
+  teamscale::InitTakenSettings();
   teamscale::InitNodeState();
   teamscale::InitConnection();
   teamscale::InitRemoteTransaction();

@@ -67,6 +67,7 @@ INSERT INTO open_function VALUES
     ('teamscale_internal.node_challenge'),
     ('teamscale_internal.node_identity'),
     ('teamscale_internal.open_node_session'),
+    ('teamscale_internal.take_settings'),
     ('teamscale_internal.raise_epoch'),
     ('teamscale.split_partition'), ('teamscale.merge_partitions'), ('teamscale.resume_rewrite'), ('teamscale.cancel_rewrite'),
     ('teamscale_internal.begin_rewrite'),

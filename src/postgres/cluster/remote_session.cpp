@@ -7,6 +7,7 @@
 #include "teamscale/postgres/cluster/map.h"
 #include "teamscale/postgres/cluster/node_session.h"
 #include "teamscale/postgres/cluster/remote_error.h"
+#include "teamscale/postgres/cluster/taken_settings.h"
 
 extern "C" {
 #include "access/xact.h"
@@ -144,18 +145,22 @@ void RemoteSession::AddSync() {
 void RemoteSession::AddSettings() {
   CurrentSettings current = CurrentSessionSettings();
   if (settings_version_ == current.version) return;
-  std::string command =
-      SettingsCommand(settings_, settings_version_ != 0, current.values, by_superuser_);
+  std::string change =
+      SettingsChange(settings_, settings_version_ != 0, current.values, by_superuser_);
   flight_.settings = current.values;
   flight_.settings_version = current.version;
-  if (command.empty()) {
+  if (change.empty()) {
     settings_ = current.values;
     settings_version_ = current.version;
     return;
   }
   // Until the answer comes it is open which values stand.
   settings_version_ = 0;
-  AddCommand(StepKind::kSettings, command);
+  const char* parameter = change.c_str();
+  if (!PQsendQueryParams(connection_.raw(), kTakeSettings, 1, nullptr, &parameter, nullptr, nullptr,
+                         0))
+    ThrowLost();
+  flight_.steps.push_back({StepKind::kSettings});
   if (in_transaction_)
     settings_in_transaction_ = true;
   else

@@ -25,6 +25,8 @@ constexpr std::array kTravelling = {
     "DateStyle",
     "IntervalStyle",
     "bytea_output",
+    "extra_float_digits",
+    "quote_all_identifiers",
     "lc_monetary",
     "lc_numeric",
     "lc_time",
@@ -46,9 +48,8 @@ constexpr std::array kTravelling = {
     "statement_timeout",
 };
 
-// Values that a query's text carries are written with these, whatever the session says.
-constexpr std::array<std::pair<const char*, const char*>, 4> kFixed = {{
-    {"extra_float_digits", "3"},
+// The first is how a query's text is written; a router's session waits as long as it must.
+constexpr std::array<std::pair<const char*, const char*>, 3> kFixed = {{
     {"standard_conforming_strings", "on"},
     {"idle_in_transaction_session_timeout", "0"},
     {"idle_session_timeout", "0"},
@@ -65,9 +66,11 @@ bool StaysDefaultReplicationRole(const std::string& name, const std::string& fro
   return name == "session_replication_role" && to == "origin" && (from.empty() || from == to);
 }
 
-// A placeholder made by SET app.tenant = ..., which policies and defaults may read.
-bool IsPlaceholder(const config_generic* setting) {
-  return (setting->flags & GUC_CUSTOM_PLACEHOLDER) && setting->vartype == PGC_STRING;
+// SET app.tenant = ..., which policies and defaults may read, or a setting of another extension.
+// teamscale's own are about this session.
+bool IsCustom(const config_generic* setting) {
+  if (setting->context != PGC_USERSET && setting->context != PGC_SUSET) return false;
+  return strchr(setting->name, '.') && pg_strncasecmp(setting->name, "teamscale.", 10) != 0;
 }
 
 // A value as its variable holds it: cheap to compare.
@@ -133,7 +136,7 @@ class Tracker {
     tracked_.clear();
     config_generic** all = get_guc_variables();
     for (int i = 0; i < count; ++i) {
-      bool custom = IsPlaceholder(all[i]);
+      bool custom = IsCustom(all[i]);
       auto is_this = [&](const char* name) { return pg_strcasecmp(name, all[i]->name) == 0; };
       if (custom || std::any_of(kTravelling.begin(), kTravelling.end(), is_this))
         tracked_.push_back({i, all[i]->name, custom, false, 0});
@@ -151,7 +154,7 @@ class Tracker {
   }
 
   static bool IsSet(const config_generic* setting) {
-    return IsPlaceholder(setting) && setting->source >= PGC_S_SESSION;
+    return IsCustom(setting) && setting->source >= PGC_S_SESSION;
   }
 
   void Rebuild() {
@@ -176,10 +179,19 @@ class Tracker {
   std::uint64_t version_ = 0;
 };
 
-// Plain dialect. A list is taken as SHOW gives it.
-char* SetCall(const char* name, const char* value) {
-  return psprintf("pg_catalog.set_config(%s, %s, false)", quote_literal_cstr(name),
-                  quote_literal_cstr(value));
+// Adds an element to the text of an array.
+void Add(std::string* array, const std::string* value) {
+  *array += array->empty() ? "{" : ",";
+  if (!value) {
+    *array += "NULL";
+    return;
+  }
+  *array += '"';
+  for (char c : *value) {
+    if (c == '"' || c == '\\') *array += '\\';
+    *array += c;
+  }
+  *array += '"';
 }
 
 }  // namespace
@@ -189,26 +201,24 @@ CurrentSettings CurrentSessionSettings() {
   return tracker->Now();
 }
 
-std::string SettingsCommand(const SessionSettings& from, bool certain, const SessionSettings& to,
-                            bool by_superuser) {
-  std::string command;
-  auto set = [&command](const std::string& name, const std::string& value) {
-    const char* n = name.c_str();
-    const char* v = value.c_str();
-    command += command.empty() ? "SELECT " : ", ";
-    command += CallPostgres([=] { return static_cast<const char*>(SetCall(n, v)); });
-  };
+std::string SettingsChange(const SessionSettings& from, bool certain, const SessionSettings& to,
+                           bool by_superuser) {
+  std::string change;
   for (const auto& [name, value] : to) {
     auto known = from.find(name);
     bool is_known = known != from.end();
     if (certain && is_known && known->second == value) continue;
     if (StaysDefaultReplicationRole(name, is_known ? known->second : "", value)) continue;
     if (!by_superuser && IsLanguageOfMessages(name)) continue;
-    set(name, value);
+    Add(&change, &name);
+    Add(&change, &value);
   }
-  for (const auto& [name, value] : from)
-    if (!to.contains(name)) set(name, "");
-  return command;
+  for (const auto& [name, value] : from) {
+    if (to.contains(name)) continue;
+    Add(&change, &name);
+    Add(&change, nullptr);
+  }
+  return change.empty() ? change : change + "}";
 }
 
 }  // namespace teamscale

@@ -6,6 +6,7 @@
 #include "teamscale/postgres/cluster/node_session.h"
 #include "teamscale/postgres/cluster/node_state.h"
 #include "teamscale/postgres/cluster/remote_transaction.h"
+#include "teamscale/postgres/cluster/taken_settings.h"
 #include "teamscale/postgres/sharding/inlining.h"
 #include "teamscale/postgres/sharding/local_scope.h"
 #include "teamscale/postgres/sharding/route.h"
@@ -189,6 +190,7 @@ void Run(QueryDesc* query, ScanDirection direction, uint64 count, bool once) {
   PG_FINALLY();
   { LeaveNestedExecution(level); }
   PG_END_TRY();
+  if (level == 0) RestoreTakenSettings();
 }
 
 void Finish(QueryDesc* query) {
@@ -203,6 +205,7 @@ void Finish(QueryDesc* query) {
   PG_FINALLY();
   { LeaveNestedExecution(level); }
   PG_END_TRY();
+  if (level == 0) RestoreTakenSettings();
 }
 
 }  // namespace

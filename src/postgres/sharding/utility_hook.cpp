@@ -5,6 +5,7 @@
 #include "teamscale/postgres/cluster/map.h"
 #include "teamscale/postgres/cluster/node_session.h"
 #include "teamscale/postgres/cluster/remote_transaction.h"
+#include "teamscale/postgres/cluster/taken_settings.h"
 #include "teamscale/postgres/sharding/bucket_schema.h"
 #include "teamscale/postgres/sharding/catalog_guard.h"
 #include "teamscale/postgres/sharding/ddl_guard.h"
@@ -156,6 +157,7 @@ void RunNative(const UtilityCall& call) {
   PG_FINALLY();
   { LeaveNestedExecution(level); }
   PG_END_TRY();
+  if (level == 0 && IsTransactionState()) RestoreTakenSettings();
 }
 
 void RunNative(const UtilityCall& call, Node* tree) {

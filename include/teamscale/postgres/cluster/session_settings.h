@@ -20,10 +20,10 @@ struct CurrentSettings {
 };
 CurrentSettings CurrentSessionSettings();
 
-// The statement that takes a session from one state to another; empty when there is nothing to do.
-// Unless certain, from only says which settings may be there, with any value. A setting that is
-// gone becomes empty, as RESET leaves a custom one.
-std::string SettingsCommand(const SessionSettings& from, bool certain, const SessionSettings& to,
-                            bool by_superuser);
+// What takes a session from one state to another, as the text of an array of names and values in
+// turn (null: the setting's default); empty when there is nothing to do. Unless certain, from only
+// says which settings may be there, with any value.
+std::string SettingsChange(const SessionSettings& from, bool certain, const SessionSettings& to,
+                           bool by_superuser);
 
 }  // namespace teamscale
