@@ -101,19 +101,36 @@ $$;
 COMMENT ON FUNCTION teamscale_internal.begin_drain(regclass, name[], name[], text[], name[]) IS
     'Begins to move rows of the default partition to new partitions of these names and bounds.';
 
-CREATE FUNCTION teamscale_internal.begin_move(partition regclass, tablespace name) RETURNS bigint
+-- bound: its own, as all read it alike whatever their settings are.
+CREATE FUNCTION teamscale_internal.begin_move(partition regclass, bound text, tablespace name) RETURNS bigint
     LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     parent regclass := teamscale_internal.require_partitions(ARRAY[partition]);
 BEGIN
     RETURN teamscale_internal.begin_rewrite(parent, 'move', ARRAY[partition], (
-        SELECT jsonb_build_array(jsonb_build_object('schema', n.nspname, 'name', c.relname, 'bound', pg_get_expr(c.relpartbound, c.oid),
-                                                    'template', c.oid, 'tablespace', tablespace))
+        SELECT jsonb_build_array(jsonb_build_object('schema', n.nspname, 'name', c.relname, 'bound', bound, 'template', c.oid,
+                                                    'tablespace', tablespace))
         FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid = partition));
 END
 $$;
-COMMENT ON FUNCTION teamscale_internal.begin_move(regclass, name) IS
-    'Begins to move a partition and its indexes to another tablespace by a rewrite. In a session that prints values so that all read them alike.';
+COMMENT ON FUNCTION teamscale_internal.begin_move(regclass, text, name) IS
+    'Begins to move a partition and its indexes to another tablespace by a rewrite.';
+
+-- tablespaces: null for the partition's own.
+CREATE FUNCTION teamscale_internal.begin_division(partition regclass, schemas name[], names name[], bounds text[], tablespaces name[])
+    RETURNS bigint
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    parent regclass := teamscale_internal.require_partitions(ARRAY[partition]);
+BEGIN
+    RETURN teamscale_internal.begin_rewrite(parent, 'split', ARRAY[partition], (
+        SELECT jsonb_agg(jsonb_build_object('schema', t.schema, 'name', t.name, 'bound', t.bound, 'template', partition::oid,
+                                            'tablespace', t.tablespace) ORDER BY t.position)
+        FROM unnest(schemas, names, bounds, tablespaces) WITH ORDINALITY AS t (schema, name, bound, tablespace, position)));
+END
+$$;
+COMMENT ON FUNCTION teamscale_internal.begin_division(regclass, name[], name[], text[], name[]) IS
+    'Begins to divide a partition among new ones of these names and bounds.';
 
 CREATE FUNCTION teamscale_internal.begin_split(partition regclass, "at" text[], names name[]) RETURNS bigint
     LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$

@@ -14,12 +14,13 @@ CREATE TABLE teamscale_internal.rewrite (
     phase_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     rows_copied bigint NOT NULL DEFAULT 0,
     swap_attempts integer NOT NULL DEFAULT 0,
-    waits_for integer[] NOT NULL DEFAULT '{}'
+    waits_for integer[] NOT NULL DEFAULT '{}',
+    horizon xid8
 );
 COMMENT ON TABLE teamscale_internal.rewrite IS
     'Unfinished rewrites of partitions. relation: the partitioned table; destination: the table that rows are copied to, which '
     'routes them to the targets; phase: what is to be done next; cancelled: whoever works on it stops; '
-    'waits_for: the processes that keep it waiting.';
+    'waits_for: the processes that keep it waiting; horizon: snapshots that have this transaction behind them know the copy.';
 
 CREATE TABLE teamscale_internal.rewrite_source (
     source oid PRIMARY KEY,

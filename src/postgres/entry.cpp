@@ -21,6 +21,7 @@
 #include "teamscale/postgres/partition/maintenance_job.h"
 #include "teamscale/postgres/partition/maintenance_schedule.h"
 #include "teamscale/postgres/partition/rewrite.h"
+#include "teamscale/postgres/partition/stored_policy.h"
 #include "teamscale/postgres/sharding/cached_keys.h"
 #include "teamscale/postgres/sharding/ddl_guard.h"
 #include "teamscale/postgres/sharding/distribution_progress.h"
@@ -55,6 +56,7 @@ void _PG_init(void) {
   teamscale::InitMaintenanceClock();
   teamscale::InitMaintenanceJob();
   teamscale::InitMaintenanceSchedule();
+  teamscale::InitStoredPolicies();
   teamscale::InitRewrite();
   teamscale::InitKeyRouter();
   teamscale::InitLocalScope();

@@ -1,11 +1,9 @@
 """What a rewrite waits for: whom it lets pass, and what becomes of rows that others hold, truncate or move meanwhile."""
 
-import contextlib
-
 import psycopg
 import pytest
 
-from waiting import Running, until
+from waiting import Running, held_at, until
 
 SPLIT = "CALL teamscale.split_partition('entry_2024', '{2024-07-01}')"
 MERGE = "CALL teamscale.merge_partitions('{entry_2024,entry_2025}', 'entry_all')"
@@ -31,21 +29,6 @@ def progress(database):
 
 def until_phase(database, phase):
     until(lambda: progress(database)[0] == phase, f"the rewrite did not come to phase {phase}")
-
-
-@contextlib.contextmanager
-def held_at(database, point, call=SPLIT):
-    """A rewrite that has come to the wait point; it goes on when released, at the latest behind the block, and ends there."""
-    with database.connect() as holder:
-        holder.execute("SELECT pg_advisory_lock(hashtext(%s))", [point])
-        database.execute(f"ALTER DATABASE {database.name} SET teamscale.wait_point = '{point}=wait'")
-        running = Running(database, call)
-        waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND objsubid = 1"
-        until(lambda: database.value(waiting), f"nobody came to the wait point {point}")
-        database.execute(f"ALTER DATABASE {database.name} RESET teamscale.wait_point")
-        database.holder = holder
-        yield running
-    running.result()
 
 
 def release(database):
@@ -84,7 +67,7 @@ def test_a_snapshot_that_is_handed_on_is_waited_for_too(database):
 @pytest.mark.parametrize("end", ["COMMIT", "ROLLBACK"])
 def test_a_row_that_somebody_holds_is_copied_when_it_is_free(database, end):
     with database.connect() as writer:
-        with held_at(database, "rewrite mirrored") as splitting:
+        with held_at(database, "rewrite mirrored", SPLIT) as splitting:
             writer.execute("BEGIN; SELECT FROM entry WHERE id = 5 FOR UPDATE")
             release(database)
             until(lambda: 0 < progress(database)[3] < 20, "the other rows were not copied")
@@ -122,7 +105,7 @@ def test_what_serializable_transactions_have_read_keeps_the_swap_back(database):
     """Each of two transactions reads what the other one writes: one must fail, whichever partitions there are by then."""
     database.execute("CREATE TABLE other (id int PRIMARY KEY, note text)")
     database.execute("INSERT INTO other VALUES (1, 'old')")
-    with held_at(database, "rewrite secured") as splitting, database.connect() as late:
+    with held_at(database, "rewrite secured", SPLIT) as splitting, database.connect() as late:
         late.execute("BEGIN ISOLATION LEVEL SERIALIZABLE; SELECT FROM other")
         with database.connect() as early:
             early.execute("BEGIN ISOLATION LEVEL SERIALIZABLE")
@@ -153,7 +136,7 @@ def test_a_truncate_meanwhile_is_mirrored(database, call, sources):
 
 def test_blocks_that_a_vacuum_full_has_moved_are_read_again(database):
     database.execute("DELETE FROM entry WHERE id % 3 <> 0")
-    with held_at(database, "rewrite copied a batch"):
+    with held_at(database, "rewrite copied a batch", SPLIT):
         database.execute("VACUUM FULL entry_2024")
     assert database.execute("SELECT count(*), sum(id) FROM entry") == database.execute(
         f"SELECT count(*), sum(i) FROM generate_series(3, {ROWS}, 3) AS i"
@@ -161,7 +144,7 @@ def test_blocks_that_a_vacuum_full_has_moved_are_read_again(database):
 
 
 def test_one_process_at_a_time_works_on_a_rewrite(database):
-    with held_at(database, "rewrite copied") as splitting:
+    with held_at(database, "rewrite copied", SPLIT) as splitting:
         with pytest.raises(psycopg.errors.ObjectInUse) as raised:
             database.execute(SPLIT)
         assert raised.value.diag.message_primary == "another process works on this rewrite"
@@ -171,7 +154,7 @@ def test_one_process_at_a_time_works_on_a_rewrite(database):
 
 def test_a_rewrite_that_runs_is_cancelled(database):
     for point in ("rewrite copied", "rewrite secured"):
-        with pytest.raises(psycopg.errors.QueryCanceled), held_at(database, point):
+        with pytest.raises(psycopg.errors.QueryCanceled), held_at(database, point, SPLIT):
             database.execute("CALL teamscale.cancel_rewrite('entry')")
         assert progress(database) == (None, [], 0, None)
         assert database.value("SELECT count(*) FROM pg_inherits WHERE inhparent = 'entry'::regclass") == 2
@@ -179,7 +162,7 @@ def test_a_rewrite_that_runs_is_cancelled(database):
 
 
 def test_a_cancel_that_is_interrupted_is_finished_by_another(database):
-    with pytest.raises(psycopg.errors.QueryCanceled), held_at(database, "rewrite copied"):
+    with pytest.raises(psycopg.errors.QueryCanceled), held_at(database, "rewrite copied", SPLIT):
         database.execute(f"ALTER DATABASE {database.name} SET teamscale.wait_point = 'rewrite lost a mirror=raise'")
         with pytest.raises(psycopg.Error) as raised:
             database.execute("CALL teamscale.cancel_rewrite('entry')")

@@ -92,3 +92,18 @@ class Running:
         assert not self.thread.is_alive(), "the statement did not come back"
         if self.error:
             raise self.error
+
+
+@contextlib.contextmanager
+def held_at(database, point, call):
+    """A call in its owner session that has come to the wait point; it goes on when released, at the latest behind the block, and ends there."""
+    with database.connect() as holder:
+        holder.execute("SELECT pg_advisory_lock(hashtext(%s))", [point])
+        database.execute(f"ALTER DATABASE {database.name} SET teamscale.wait_point = '{point}=wait'")
+        running = Running(database, call)
+        waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND objsubid = 1"
+        until(lambda: database.value(waiting), f"nobody came to the wait point {point}")
+        database.execute(f"ALTER DATABASE {database.name} RESET teamscale.wait_point")
+        database.holder = holder
+        yield running
+    running.result()

@@ -71,7 +71,7 @@ INSERT INTO open_function VALUES
     ('teamscale_internal.raise_epoch'),
     ('teamscale.split_partition'), ('teamscale.merge_partitions'), ('teamscale.resume_rewrite'), ('teamscale.cancel_rewrite'),
     ('teamscale_internal.begin_rewrite'),
-    ('teamscale_internal.begin_split'), ('teamscale_internal.begin_merge'), ('teamscale_internal.begin_drain'), ('teamscale_internal.begin_move'),
+    ('teamscale_internal.begin_split'), ('teamscale_internal.begin_merge'), ('teamscale_internal.begin_drain'), ('teamscale_internal.begin_move'), ('teamscale_internal.begin_division'),
     ('teamscale_internal.find_rewrite'),
     ('teamscale_internal.record_rewrite'),
     ('teamscale_internal.require_rewrite'),

@@ -100,6 +100,7 @@ SELECT set_eq($$
     ('teamscale.rewrite_rate', 'sighup', 'kB'),
     ('teamscale.scope', 'user', ''),
     ('teamscale.partition_interval', 'sighup', 'ms'),
+    ('teamscale.move_in_place_limit', 'sighup', 'kB'),
     ('teamscale.partition_workers', 'sighup', ''),
     ('teamscale.partition_lock_attempts', 'sighup', ''),
     ('teamscale.partition_lock_timeout', 'sighup', 'ms'),

@@ -78,7 +78,7 @@ std::string RowsText(std::int64_t rows) {
 }
 
 void Planning::Add(Stage stage, Action action, std::uint64_t distance) {
-  actions_.push_back({stage, distance, std::move(action)});
+  if (!MustWait(action)) actions_.push_back({stage, distance, std::move(action)});
 }
 
 void Planning::DistrustClock(const std::string& reason) {
@@ -303,6 +303,14 @@ std::vector<Bound> Planning::TargetsUnder(PartitionId parent) const {
   return targets;
 }
 
+bool Planning::MustWait(const Action& action) const {
+  if (action.kind != ActionKind::kDrain && action.kind != ActionKind::kSplit &&
+      action.kind != ActionKind::kMoveByRewrite)
+    return false;
+  return std::any_of(state_.rewrites.begin(), state_.rewrites.end(),
+                     [&](const auto& rewrite) { return rewrite.parent == action.parent.id; });
+}
+
 Plan Planning::Finish() {
   std::stable_sort(actions_.begin(), actions_.end(), [](const Ranked& left, const Ranked& right) {
     if (left.stage != right.stage) return left.stage < right.stage;
@@ -320,15 +328,20 @@ Plan Planning::Run(const PartitionPolicy& policy, const PartitionState& state, P
   Planning planning(state, policy.last_run, now);
   for (const UnfinishedRewrite& rewrite : state.rewrites) {
     planning.sources_.insert(rewrite.sources.begin(), rewrite.sources.end());
-    planning.Add(Stage::kFinish,
-                 {.kind = ActionKind::kResumeRewrite,
+    Action action{.kind = ActionKind::kResumeRewrite,
                   .parent = {rewrite.parent, rewrite.parent_name},
                   .object = {rewrite.parent, rewrite.parent_name},
                   .rewrite = rewrite.id,
                   .reason = "A " + rewrite.operation + " was interrupted.",
                   .lock = Lock("ACCESS EXCLUSIVE", rewrite.parent_name) + " (at the end)",
                   .rows = rewrite.rows,
-                  .bytes = rewrite.bytes});
+                  .bytes = rewrite.bytes};
+    if (rewrite.is_running) {
+      action.kind = ActionKind::kNotice;
+      action.reason = "A " + rewrite.operation + " is under way.";
+      action.lock.clear();
+    }
+    planning.Add(Stage::kFinish, std::move(action));
   }
   for (const DetachedTable& table : state.detached) planning.PlanDisposal(Stage::kFinish, table);
   planning.PlanTable({.policy = &policy, .table = &state.table});

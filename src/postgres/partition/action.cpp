@@ -8,12 +8,15 @@
 #include "teamscale/postgres/partition/key_look.h"
 #include "teamscale/postgres/partition/lock_attempts.h"
 #include "teamscale/postgres/partition/maintenance_record.h"
+#include "teamscale/postgres/partition/rewrite_action.h"
+#include "teamscale/postgres/partition/stored_policy.h"
 #include "teamscale/postgres/partition/table_owner.h"
 #include "teamscale/postgres/worker/owner_session.h"
 
 extern "C" {
 #include "catalog/namespace.h"
 #include "miscadmin.h"
+#include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
 }
 
@@ -160,8 +163,25 @@ void EndExpired(const core::Action& action, const std::string& statement) {
   });
 }
 
+// The plan goes by what the last VACUUM or ANALYZE saw.
+bool IsSmall(Oid partition) {
+  std::int64_t bytes = 0;
+  InShortTransaction([&] {
+    bytes = CallPostgres([partition] {
+      return DatumGetInt64(DirectFunctionCall1(pg_table_size, ObjectIdGetDatum(partition)));
+    });
+  });
+  return bytes <= MoveInPlaceLimit();
+}
+
+void MoveByRewrite(core::Action action) {
+  action.kind = core::ActionKind::kMoveByRewrite;
+  PerformRewrite(action);
+}
+
 // With its indexes; small, so that copying it under the lock is short.
 void MoveInPlace(const core::Action& action) {
+  if (!IsSmall(action.object.id)) return MoveByRewrite(action);
   std::string tablespace = core::QuoteIdentifier(action.tablespace);
   Oid partition = action.object.id;
   InShortTransaction([&] {
@@ -197,10 +217,7 @@ void Perform(Oid table, const core::Action& action, const core::Retention* reten
     case core::ActionKind::kMoveInPlace:
       return MoveInPlace(action);
     default:
-      throw Error(
-          ERRCODE_FEATURE_NOT_SUPPORTED,
-          std::string("rows are not moved between partitions: ") + core::ActionName(action.kind),
-          action.reason, "Move them by hand; the partition is made when they have gone.");
+      return PerformRewrite(action);
   }
 }
 

@@ -91,6 +91,9 @@ void RepeatLockAttempt(const LockAttempt& attempt, LockPatience patience) {
   }
 }
 
+// As long as the pauses between attempts are, or somewhat less.
+int LimitedWaitMilliseconds() { return lock_attempts * 1000; }
+
 void ShortenLockTimeout() { SetTimeout("lock_timeout", kShortLockTimeoutMilliseconds); }
 
 }  // namespace teamscale

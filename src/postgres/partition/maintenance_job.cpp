@@ -6,6 +6,7 @@
 #include "teamscale/postgres/partition/action.h"
 #include "teamscale/postgres/partition/calendar.h"
 #include "teamscale/postgres/partition/maintenance_record.h"
+#include "teamscale/postgres/partition/rewrite_action.h"
 #include "teamscale/postgres/partition/table_owner.h"
 #include "teamscale/postgres/partition/table_plan.h"
 #include "teamscale/postgres/worker/owner_session.h"
@@ -122,44 +123,83 @@ void RecordStart(Oid table, const core::Plan& plan) {
   });
 }
 
-// Guarded. Plans are made until one has nothing more to do. What failed, or is blocked, is left
-// alone for the rest of the run, whatever else was planned for it: a partition that was not
-// detached must not be dropped.
-void MaintainUntil(Oid table, TimestampTz until) {
+enum class Rewrites { kDone, kLeft };
+
+// How a run goes about a table.
+struct Run {
+  TimestampTz until;
+  bool wait;  // for another run of the same table to end
+  Rewrites rewrites;
+};
+
+// Guarded. Plans are made until one has nothing more to do, and after each rewrite: others are in
+// the place of partitions that the plan knew, or what was begun is to be resumed. What failed, or
+// is blocked, is left alone for the rest of the run, whatever else was planned for it: a partition
+// that was not detached must not be dropped. Gives whether rewrites were left.
+bool MaintainUntil(Oid table, const Run& run) {
+  bool left = false;
   std::set<std::string> left_alone;
   bool first = true;
   for (bool progress = true; progress; first = false) {
     progress = false;
     std::vector<TablePlan> plans;
     InOwnerTransaction([&] { plans = PlanTables({table}); });
-    if (plans.empty()) return;  // the policy was ended
+    if (plans.empty()) return false;  // the policy was ended
     const TablePlan& plan = plans.front();
     if (first) RecordStart(table, plan.plan);
     for (const core::Action& action : plan.plan.actions) {
       std::string object = core::QuoteName(action.object.name);
       if (action.kind == core::ActionKind::kBlocked) left_alone.insert(object);
       if (!action.DoesSomething() || left_alone.contains(object)) continue;
-      if (GetCurrentTimestamp() >= until) return;
+      bool rewrite = IsRewrite(action.kind);
+      if (rewrite && run.rewrites == Rewrites::kLeft) {
+        left = true;
+        continue;
+      }
+      if (GetCurrentTimestamp() >= run.until) return left;
       std::string what = core::ActionName(action.kind) + (" " + object);
       const char* text = what.c_str();
       const core::Retention* retention = RetentionOf(*plan.policy);
-      if (CallPostgres([&] { return Attempt(table, text, action, retention); }))
-        progress = true;
-      else
+      bool done = CallPostgres([&] { return Attempt(table, text, action, retention); });
+      if (!done) {
         left_alone.insert(object);
+        if (rewrite) left_alone.insert(core::QuoteName(action.parent.name));
+      }
+      progress = progress || done || rewrite;
+      if (rewrite) break;
     }
   }
+  return left;
 }
 
 // Guarded. Who is asked to maintain a table waits until another run of it has ended; who goes
 // through all of them leaves it to that run.
-void MaintainLocked(Oid table, TimestampTz until, bool wait) {
-  if (!CallPostgres([=] { return LockMaintenance(table, wait); })) return;
-  MaintainUntil(table, until);
+bool MaintainLocked(Oid table, const Run& run) {
+  if (!CallPostgres([&] { return LockMaintenance(table, run.wait); })) return false;
+  bool left = MaintainUntil(table, run);
   InOwnerTransaction([table] { CallPostgres([table] { RecordRunEnd(table); }); });
+  return left;
 }
 
-// Guarded. One table after the other; what is wrong with one table's policy stops no other.
+// Guarded. One table after the other; what is wrong with one table's policy stops no other. Gives
+// the tables whose rewrites were left.
+std::vector<Oid> MaintainEach(const std::vector<Oid>& tables, Rewrites rewrites) {
+  std::vector<Oid> left;
+  const Run run{.until = DT_NOEND, .wait = false, .rewrites = rewrites};
+  for (Oid table : tables) {
+    CallPostgres([&] {
+      const ErrorData* error = Catch([&] {
+        EnterFromPostgres([&] {
+          if (MaintainLocked(table, run)) left.push_back(table);
+        });
+      });
+      if (error) Warn(table, "plan the maintenance", error);
+    });
+  }
+  return left;
+}
+
+// Guarded. Rewrites may take long: no other table's new partitions wait for them.
 void MaintainAll() {
   std::vector<Oid> tables;
   InOwnerTransaction([&] {
@@ -169,13 +209,7 @@ void MaintainAll() {
       return CallPostgres([table] { return TableOwner(table); }) != OwnerOfSession();
     });
   });
-  for (Oid table : tables) {
-    CallPostgres([table] {
-      const ErrorData* error = Catch(
-          [table] { EnterFromPostgres([table] { MaintainLocked(table, DT_NOEND, false); }); });
-      if (error) Warn(table, "plan the maintenance", error);
-    });
-  }
+  MaintainEach(MaintainEach(tables, Rewrites::kLeft), Rewrites::kDone);
 }
 
 // The argument is a table's OID and the time until which it is maintained, or kAllTables.
@@ -184,7 +218,9 @@ void RunJob(const char* argument) {
     if (std::string_view(argument) == kAllTables) return MaintainAll();
     char* end;
     auto table = static_cast<Oid>(std::strtoul(argument, &end, 10));
-    MaintainLocked(table, std::strtoll(end, nullptr, 10), true);
+    MaintainLocked(
+        table,
+        {.until = std::strtoll(end, nullptr, 10), .wait = true, .rewrites = Rewrites::kDone});
   });
 }
 

@@ -53,6 +53,16 @@ void LockRewrite(int64 id) {
   }
 }
 
+template <typename F>
+void WithLock(int64 id, F&& body) {
+  LockRewrite(id);
+  PG_TRY();
+  { body(); }
+  PG_FINALLY();
+  { UnlockRewrite(id); }
+  PG_END_TRY();
+}
+
 // Ends whoever works on it.
 void WrestRewrite(int64 id) {
   while (!TryLockRewrite(id)) {
@@ -77,7 +87,7 @@ void RunPhase(const Rewrite* rewrite, LockPatience patience) {
       CheckCopy(rewrite);
       break;
     case RewritePhase::kWaiting:
-      WaitForOldSnapshots(rewrite);
+      WaitForOldSnapshots(rewrite, patience);
       break;
     case RewritePhase::kSecuring:
       SecureTargets(rewrite, patience);
@@ -111,7 +121,7 @@ void UndoJob(const char* argument) {
   WrestRewrite(id);
   TEAMSCALE_WAIT_POINT("rewrite cancelled");
   if (const Rewrite* rewrite = LoadRewrite(id))
-    UndoRewrite(rewrite);
+    UndoRewrite(rewrite, LockPatience::kEndless);
   else
     ereport(NOTICE, (errmsg("the rewrite has come to its end already")));
   UnlockRewrite(id);
@@ -127,12 +137,17 @@ void InitRewrite() {
 }
 
 void RunRewrite(int64 id, LockPatience patience) {
-  LockRewrite(id);
-  PG_TRY();
-  { RunPhases(id, patience); }
-  PG_FINALLY();
-  { UnlockRewrite(id); }
-  PG_END_TRY();
+  WithLock(id, [=] { RunPhases(id, patience); });
+}
+
+void ResumeRewrite(int64 id) {
+  WithLock(id, [=] {
+    const Rewrite* rewrite = LoadRewrite(id);
+    if (rewrite && rewrite->cancelled)
+      UndoRewrite(rewrite, LockPatience::kLimited);
+    else
+      RunPhases(id, LockPatience::kLimited);
+  });
 }
 
 }  // namespace teamscale

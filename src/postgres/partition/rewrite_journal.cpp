@@ -15,6 +15,7 @@ extern "C" {
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/xid8.h"
 }
 
 namespace teamscale {
@@ -78,7 +79,7 @@ const char* TextValue(uint64 row, int column, MemoryContext context) {
 }
 
 bool ReadHead(Rewrite* rewrite, MemoryContext context) {
-  if (Execute("SELECT relation, operation, phase, destination, cancelled"
+  if (Execute("SELECT relation, operation, phase, destination, cancelled, horizon"
               " FROM teamscale_internal.rewrite WHERE rewrite_id = $1",
               Id(rewrite->id)) == 0)
     return false;
@@ -88,6 +89,8 @@ bool ReadHead(Rewrite* rewrite, MemoryContext context) {
   rewrite->destination = OidValue(0, 4);
   bool is_null;
   rewrite->cancelled = DatumGetBool(Value(0, 5, &is_null));
+  Datum horizon = Value(0, 6, &is_null);
+  rewrite->horizon = is_null ? InvalidFullTransactionId : DatumGetFullTransactionId(horizon);
   return true;
 }
 
@@ -223,6 +226,11 @@ void RecordWaiting(const Rewrite* rewrite, const List* processes) {
   ArrayType* array = construct_array(elements, count, INT4OID, sizeof(int32), true, TYPALIGN_INT);
   Change("UPDATE teamscale_internal.rewrite SET waits_for = $2 WHERE rewrite_id = $1",
          Id(rewrite->id).Add(INT4ARRAYOID, PointerGetDatum(array)));
+}
+
+void RecordHorizon(const Rewrite* rewrite, FullTransactionId horizon) {
+  Change("UPDATE teamscale_internal.rewrite SET horizon = $2 WHERE rewrite_id = $1",
+         Id(rewrite->id).Add(XID8OID, FullTransactionIdGetDatum(horizon)));
 }
 
 void RecordSwapAttempt(const Rewrite* rewrite) {

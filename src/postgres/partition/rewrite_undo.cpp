@@ -25,12 +25,12 @@ List* UndoStatements(const Rewrite* rewrite) {
 
 }  // namespace
 
-void UndoRewrite(const Rewrite* rewrite) {
+void UndoRewrite(const Rewrite* rewrite, LockPatience patience) {
   // Writers that go on to mirror find the destination as long as any mirror is there.
   ListCell* cell;
   foreach (cell, rewrite->sources) {
     Oid source = lfirst_oid(cell);
-    RunWithLockAttempts([=] { AsRewrite([=] { RemoveMirror(source); }); }, LockPatience::kEndless);
+    RunWithLockAttempts([=] { AsRewrite([=] { RemoveMirror(source); }); }, patience);
     TEAMSCALE_WAIT_POINT("rewrite lost a mirror");
   }
   RunWithLockAttempts(
@@ -38,7 +38,7 @@ void UndoRewrite(const Rewrite* rewrite) {
         AsRewrite([=] { RunStatements(UndoStatements(rewrite)); });
         ForgetRewrite(rewrite->id);
       },
-      LockPatience::kEndless);
+      patience);
 }
 
 }  // namespace teamscale

@@ -7,12 +7,16 @@
 #include "teamscale/postgres/worker/owner_session.h"
 
 extern "C" {
+#include "access/transam.h"
+#include "access/xact.h"
+#include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "storage/latch.h"
 #include "storage/proc.h"
 #include "storage/procarray.h"
 #include "storage/sinvaladt.h"
 #include "utils/snapmgr.h"
+#include "utils/timestamp.h"
 #include "utils/wait_event.h"
 }
 
@@ -22,20 +26,40 @@ namespace {
 
 constexpr long kPauseMilliseconds = 20;
 
-// The oldest transaction that any snapshot newer than the copy can see as running.
-TransactionId Horizon() {
+// With its epoch. The transaction is not over for long, or is about to begin.
+FullTransactionId WithEpoch(TransactionId id) {
+  FullTransactionId next = ReadNextFullTransactionId();
+  uint32 epoch = EpochFromFullTransactionId(next);
+  if (id > XidFromFullTransactionId(next)) --epoch;
+  return FullTransactionIdFromEpochAndXid(epoch, id);
+}
+
+// The oldest transaction that any snapshot newer than the copy can see as running. It is kept:
+// whoever waits again waits for the same snapshots, and not for later ones too.
+FullTransactionId Horizon(const Rewrite* rewrite) {
+  if (FullTransactionIdIsValid(rewrite->horizon)) return rewrite->horizon;
   BeginOwnerTransaction();
-  TransactionId horizon = GetActiveSnapshot()->xmin;
+  FullTransactionId horizon = WithEpoch(GetActiveSnapshot()->xmin);
+  RecordHorizon(rewrite, horizon);
   CommitOwnerTransaction();
   return horizon;
 }
 
+// No snapshot is as old as that.
+bool IsLongAgo(FullTransactionId horizon) {
+  return U64FromFullTransactionId(ReadNextFullTransactionId()) -
+             U64FromFullTransactionId(horizon) >=
+         (uint64{1} << 31);
+}
+
 // The processes that have older snapshots. Vacuum and the building of indexes look at no rows of
 // ours.
-List* HoldersOfOlderSnapshots(TransactionId horizon) {
+List* HoldersOfOlderSnapshots(FullTransactionId horizon) {
+  if (IsLongAgo(horizon)) return NIL;
   int count;
-  const VirtualTransactionId* found = GetCurrentVirtualXIDs(
-      horizon, true, false, PROC_IS_AUTOVACUUM | PROC_IN_VACUUM | PROC_IN_SAFE_IC, &count);
+  const VirtualTransactionId* found =
+      GetCurrentVirtualXIDs(XidFromFullTransactionId(horizon), true, false,
+                            PROC_IS_AUTOVACUUM | PROC_IN_VACUUM | PROC_IN_SAFE_IC, &count);
   List* holders = NIL;
   for (int i = 0; i < count; ++i)
     if (const PGPROC* process = BackendIdGetProc(found[i].backendId))
@@ -58,12 +82,27 @@ void NoteHolders(const Rewrite* rewrite, const List* holders) {
   MemoryContextSwitchTo(context);
 }
 
+[[noreturn]] void GiveUp(const Rewrite* rewrite, const List* holders) {
+  StringInfoData processes;
+  initStringInfo(&processes);
+  ListCell* cell;
+  foreach (cell, holders)
+    appendStringInfo(&processes, "%s%d", processes.len > 0 ? ", " : "", lfirst_int(cell));
+  ereport(ERROR, (errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+                  errmsg("snapshots that are older than the copy of partitions are still in use"),
+                  errdetail("These processes hold them: %s.", processes.data),
+                  errhint("The rewrite, a %s, goes on later; teamscale.stat_rewrite shows it.",
+                          rewrite->operation)));
+  pg_unreachable();
+}
+
 }  // namespace
 
-void WaitForOldSnapshots(const Rewrite* rewrite) {
+void WaitForOldSnapshots(const Rewrite* rewrite, LockPatience patience) {
   TEAMSCALE_WAIT_POINT("rewrite checked");
   MemoryContext context = CurrentMemoryContext;
-  TransactionId horizon = Horizon();
+  FullTransactionId horizon = Horizon(rewrite);
+  TimestampTz start = GetCurrentTimestamp();
   MemoryContextSwitchTo(context);
   const List* noted = NIL;
   // Twice in a row: a snapshot may have been handed on from one process to another
@@ -73,6 +112,9 @@ void WaitForOldSnapshots(const Rewrite* rewrite) {
     clear = holders == NIL ? clear + 1 : 0;
     if (!equal(holders, noted)) NoteHolders(rewrite, holders);
     noted = holders;
+    if (holders != NIL && patience == LockPatience::kLimited &&
+        TimestampDifferenceExceeds(start, GetCurrentTimestamp(), LimitedWaitMilliseconds()))
+      GiveUp(rewrite, holders);
     if (holders != NIL) Pause();
   }
   BeginOwnerTransaction();

@@ -10,6 +10,7 @@ extern "C" {
 #include "catalog/pg_type.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/timestamp.h"
 }
@@ -17,6 +18,8 @@ extern "C" {
 namespace teamscale {
 
 namespace {
+
+int move_in_place_limit = 65536;
 
 // One row for each level of a policy, the upper first. Points are as canonical_point() writes them.
 constexpr char kLevels[] =
@@ -240,6 +243,7 @@ Level ReadLevel(Row row, const LevelRows& rows) {
   if (row[kCollationName])
     policy.key.collation = {.schema = row[kCollationSchema], .name = row[kCollationName]};
   policy.name_template = row[kNameTemplate];
+  policy.move_in_place_bytes = MoveInPlaceLimit();
   policy.default_partition = *row[kDefaultPartition] == 't';
   for (Row tablespace : rows.tablespaces)
     policy.tablespaces.push_back(
@@ -250,6 +254,17 @@ Level ReadLevel(Row row, const LevelRows& rows) {
 }
 
 }  // namespace
+
+void InitStoredPolicies() {
+  DefineCustomIntVariable(
+      "teamscale.move_in_place_limit",
+      "Partitions up to this size are moved to another tablespace under a lock that keeps others "
+      "out.",
+      "Larger ones are copied beside, which takes longer and keeps nobody out.",
+      &move_in_place_limit, 65536, 0, INT_MAX, PGC_SIGHUP, GUC_UNIT_KB, nullptr, nullptr, nullptr);
+}
+
+std::int64_t MoveInPlaceLimit() { return std::int64_t{move_in_place_limit} * 1024; }
 
 std::vector<StoredPolicy> ReadPolicies(const std::vector<Oid>& tables) {
   const List* oids = CallPostgres([&] { return OidList(tables.data(), tables.size()); });

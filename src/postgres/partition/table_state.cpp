@@ -7,6 +7,7 @@
 #include "teamscale/postgres/boundary/guard.h"
 #include "teamscale/postgres/partition/bounds.h"
 #include "teamscale/postgres/partition/found_partitions.h"
+#include "teamscale/postgres/partition/found_rewrites.h"
 #include "teamscale/postgres/partition/key_look.h"
 
 extern "C" {
@@ -151,6 +152,47 @@ core::DetachedTable DetachedOf(Row row) {
           .bytes = std::stoll(row[9])};
 }
 
+// The key is the rewritten table's. What is left in a default partition is no target to reckon
+// with.
+core::UnfinishedRewrite RewriteOf(const FoundRewrite& found, const std::optional<RangeKey>& key) {
+  core::UnfinishedRewrite rewrite{.id = found.id,
+                                  .operation = found.operation,
+                                  .parent = found.table,
+                                  .parent_name = {.schema = found.schema, .name = found.name},
+                                  .is_running = found.is_running,
+                                  .rows = static_cast<std::int64_t>(found.rows),
+                                  .bytes = static_cast<std::int64_t>(found.bytes)};
+  for (int i = 0; i < list_length(found.sources); ++i)
+    rewrite.sources.push_back(list_nth_oid(found.sources, i));
+  for (int i = 0; i < list_length(found.targets); ++i) {
+    core::Leaf target = LeafOf(*static_cast<FoundPartition*>(list_nth(found.targets, i)), key);
+    if (!std::holds_alternative<core::DefaultBound>(target.bound))
+      rewrite.targets.push_back(std::move(target.bound));
+  }
+  return rewrite;
+}
+
+// By the table that is rewritten.
+using Rewrites = std::map<Oid, const FoundRewrite*>;
+
+Rewrites RewritesOf(std::vector<Oid> tables, const std::vector<Oid>& partitioned) {
+  tables.insert(tables.end(), partitioned.begin(), partitioned.end());
+  const List* found =
+      CallPostgres([&] { return FindRewrites(OidList(tables.data(), tables.size())); });
+  Rewrites rewrites;
+  for (int i = 0; i < list_length(found); ++i) {
+    auto* rewrite = static_cast<const FoundRewrite*>(list_nth(found, i));
+    rewrites.emplace(rewrite->table, rewrite);
+  }
+  return rewrites;
+}
+
+void AddRewrite(const Rewrites& rewrites, Oid table, const std::optional<RangeKey>& key,
+                core::PartitionState* state) {
+  if (auto found = rewrites.find(table); found != rewrites.end())
+    state->rewrites.push_back(RewriteOf(*found->second, key));
+}
+
 }  // namespace
 
 std::vector<core::PartitionState> ReadStates(const std::vector<StoredPolicy>& policies) {
@@ -161,6 +203,7 @@ std::vector<core::PartitionState> ReadStates(const std::vector<StoredPolicy>& po
   for (const auto& [parent, child] : children)
     if (child->kind == RELKIND_PARTITIONED_TABLE) partitioned.push_back(child->id);
   Found grandchildren = FindChildren(partitioned);
+  Rewrites rewrites = RewritesOf(tables, partitioned);
 
   const List* oids = CallPostgres([&] { return OidList(tables.data(), tables.size()); });
   std::map<Oid, core::TableName> names;
@@ -176,6 +219,7 @@ std::vector<core::PartitionState> ReadStates(const std::vector<StoredPolicy>& po
     core::PartitionState state;
     state.table = {.id = stored.table, .name = names[stored.table], .leaves = {}};
     state.is_taken = TakenIn(state.table.name.schema);
+    AddRewrite(rewrites, stored.table, stored.key, &state);
     auto [begin, end] = children.equal_range(stored.table);
     for (auto child = begin; child != end; ++child) {
       core::Leaf leaf = LeafOf(*child->second, stored.key);
@@ -185,6 +229,7 @@ std::vector<core::PartitionState> ReadStates(const std::vector<StoredPolicy>& po
         for (auto part = first; part != last; ++part)
           leaf.parts->leaves.push_back(LeafOf(*part->second, stored.key_below));
         Look(*stored.policy->below, stored.key_below, stored.newest, &*leaf.parts);
+        AddRewrite(rewrites, leaf.id, stored.key_below, &state);
       }
       state.table.leaves.push_back(std::move(leaf));
     }

@@ -78,8 +78,8 @@ struct DetachedTable {
   std::int64_t bytes = 0;
 };
 
-// A rewrite that was interrupted and will be resumed: its targets count as made, its sources are
-// left alone.
+// A rewrite that is under way, or was interrupted and will be resumed: its targets count as made,
+// its sources are left alone.
 struct UnfinishedRewrite {
   std::int64_t id = 0;
   std::string operation = {};  // as people call it
@@ -87,6 +87,7 @@ struct UnfinishedRewrite {
   TableName parent_name = {};
   std::vector<PartitionId> sources = {};
   std::vector<Bound> targets = {};
+  bool is_running = false;
   std::int64_t rows = 0;
   std::int64_t bytes = 0;
 };

@@ -6,9 +6,9 @@
 //   what is divided comes last, as it then is
 //
 // so that a failure late in the list never keeps rows from their partitions. A plan is a function
-// of policy, state and clock. Carried out and made anew it has nothing more to do; partitions that
-// are not of the policy's making, whatever their names and bounds, are kept, and what they leave
-// open is filled.
+// of policy, state and clock. Carried out and made anew it has nothing more to do, but for rewrites
+// that had to wait for one that is under way; partitions that are not of the policy's making,
+// whatever their names and bounds, are kept, and what they leave open is filled.
 //
 // The *clock guard*: a clock before that of the last run, or far after it, is not believed. What
 // cannot be undone (expiry, moves, the replacing of premade partitions) is then planned as of the

@@ -71,7 +71,7 @@ class Planning {
   Action Creating(ActionKind kind, const Level& level, std::vector<NewPartition> created,
                   std::string reason) const;
 
-  // Rewrites that were interrupted.
+  // Unfinished rewrites. A table has one at a time: others are planned when it is over.
   bool IsBeingRewritten(PartitionId id) const { return sources_.count(id) > 0; }
   std::vector<Bound> TargetsUnder(PartitionId parent) const;
 
@@ -81,6 +81,8 @@ class Planning {
   static Plan Run(const PartitionPolicy& policy, const PartitionState& state, Point now);
 
  private:
+  bool MustWait(const Action& action) const;
+
   struct Ranked {
     Stage stage;
     std::uint64_t distance;

@@ -40,6 +40,9 @@ void RunWithLockAttempts(F&& body, LockPatience patience = LockPatience::kLimite
       patience);
 }
 
+// How long limited patience waits for what is no lock, and stands in nobody's way.
+int LimitedWaitMilliseconds();
+
 // For a body that holds a lock which others wait for: further locks are had at once or not at all.
 void ShortenLockTimeout();
 

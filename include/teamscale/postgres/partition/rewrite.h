@@ -32,4 +32,7 @@ void InitRewrite();
 // when another process works on it. Plain dialect.
 void RunRewrite(int64 id, LockPatience patience);
 
+// The same, as far as limited patience goes; one that was cancelled is undone.
+void ResumeRewrite(int64 id);
+
 }  // namespace teamscale

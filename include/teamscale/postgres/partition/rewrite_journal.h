@@ -5,6 +5,7 @@
 #include "teamscale/postgres/boundary/server.h"
 
 extern "C" {
+#include "access/transam.h"
 #include "nodes/pg_list.h"
 #include "storage/block.h"
 }
@@ -26,12 +27,14 @@ struct Rewrite {
   Oid table;  // the partitioned table
   const char* operation;
   RewritePhase phase;
-  Oid destination;     // invalid before it is built
-  bool cancelled;      // it is to be undone
-  List* sources;       // OIDs
-  List* targets;       // OIDs; invalid ones before they are built
-  const char* plan;    // the targets as SQL has them (rewrite_targets()), JSON
-  bool makes_default;  // one of them is a default partition
+  Oid destination;            // invalid before it is built
+  bool cancelled;             // it is to be undone
+  List* sources;              // OIDs
+  List* targets;              // OIDs; invalid ones before they are built
+  const char* plan;           // the targets as SQL has them (rewrite_targets()), JSON
+  bool makes_default;         // one of them is a default partition
+  FullTransactionId horizon;  // what snapshots that know the copy see as running, or later ones;
+                              // invalid before it is waited for the older ones
 };
 
 // In the current memory context, by a transaction of its own; null when there is none (any more).
@@ -62,6 +65,7 @@ void RecordCopied(const Rewrite* rewrite, Oid source, BlockRange range, bool com
 
 // The processes that keep it waiting (a list of integers), until the next phase.
 void RecordWaiting(const Rewrite* rewrite, const List* processes);
+void RecordHorizon(const Rewrite* rewrite, FullTransactionId horizon);
 // The swap was kept back, by those who use the tables now.
 void RecordSwapAttempt(const Rewrite* rewrite);
 // Whoever works on it stops at the next phase, and nobody goes on with it.

@@ -11,16 +11,16 @@ extern "C" {
 
 namespace teamscale {
 
-void BuildTargets(const Rewrite* rewrite, LockPatience patience);    // rewrite_build.cpp
-void InstallMirrors(const Rewrite* rewrite, LockPatience patience);  // rewrite_build.cpp
-void CopyRows(const Rewrite* rewrite, LockPatience patience);        // rewrite_copy.cpp
-void CheckCopy(const Rewrite* rewrite);                              // rewrite_copy.cpp
-void WaitForOldSnapshots(const Rewrite* rewrite);                    // rewrite_wait.cpp
-void SecureTargets(const Rewrite* rewrite, LockPatience patience);   // rewrite_swap.cpp
-void SwapTargets(const Rewrite* rewrite, LockPatience patience);     // rewrite_swap.cpp
+void BuildTargets(const Rewrite* rewrite, LockPatience patience);         // rewrite_build.cpp
+void InstallMirrors(const Rewrite* rewrite, LockPatience patience);       // rewrite_build.cpp
+void CopyRows(const Rewrite* rewrite, LockPatience patience);             // rewrite_copy.cpp
+void CheckCopy(const Rewrite* rewrite);                                   // rewrite_copy.cpp
+void WaitForOldSnapshots(const Rewrite* rewrite, LockPatience patience);  // rewrite_wait.cpp
+void SecureTargets(const Rewrite* rewrite, LockPatience patience);        // rewrite_swap.cpp
+void SwapTargets(const Rewrite* rewrite, LockPatience patience);          // rewrite_swap.cpp
 
 // Takes away what a rewrite made; it must be marked as cancelled. rewrite_undo.cpp
-void UndoRewrite(const Rewrite* rewrite);
+void UndoRewrite(const Rewrite* rewrite, LockPatience patience);
 
 // --- What several phases do
 

@@ -11,6 +11,12 @@
 
 namespace teamscale {
 
+// Defines teamscale.move_in_place_limit. Called once by _PG_init.
+void InitStoredPolicies();
+
+// Partitions of no more bytes are moved to another tablespace by SET TABLESPACE.
+std::int64_t MoveInPlaceLimit();
+
 struct StoredPolicy {
   Oid table = InvalidOid;
   std::shared_ptr<const core::PartitionPolicy> policy = {};

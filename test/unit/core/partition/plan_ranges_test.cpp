@@ -369,6 +369,31 @@ TEST(PlanRanges, LeavesSourcesOfARewriteAlone) {
     EXPECT_NE(action.object.id, id);
 }
 
+TEST(PlanRanges, DrainsWhenNoOtherRewriteIsUnderWay) {
+  Model model(Monthly());
+  model.Run(Civil(2024, 1, 15));
+  model.Insert({.at = Civil(2024, 7, 1)});
+  model.rewrites = {{.id = 5, .operation = "split", .parent = 1, .parent_name = {"public", "t"}}};
+  EXPECT_EQ(Brief(model.MakePlan(Civil(2024, 1, 15))), "resume rewrite t\n");
+  model.rewrites.clear();
+  EXPECT_EQ(Brief(model.MakePlan(Civil(2024, 1, 15))),
+            "drain t_2024_07 FOR VALUES FROM ('2024-07-01') TO ('2024-08-01')\n");
+}
+
+TEST(PlanRanges, LeavesARewriteToWhoeverWorksOnIt) {
+  Model model(Monthly());
+  model.rewrites = {{.id = 5,
+                     .operation = "split",
+                     .parent = 1,
+                     .parent_name = {"public", "t"},
+                     .targets = {Dates(Civil(2024, 1), Civil(2024, 2))},
+                     .is_running = true}};
+  Plan plan = model.MakePlan(Civil(2024, 1, 15));
+  EXPECT_EQ(plan.actions.front().kind, ActionKind::kNotice);
+  EXPECT_EQ(plan.actions.front().reason, "A split is under way.");
+  for (const Action& action : plan.actions) EXPECT_NE(action.object.name.name, "t_2024_01");
+}
+
 TEST(PlanRanges, MeetsBoundsBetweenTwoPoints) {
   KeyAxis uuids(KeyFormat::kUuidV7);
   Model model(PolicyOf({{.step = kMonthly}}, KeyFormat::kUuidV7));
