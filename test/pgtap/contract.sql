@@ -49,7 +49,7 @@ SELECT lives_ok($$ DO $do$
 CREATE TEMPORARY TABLE open_function (name text);
 INSERT INTO open_function VALUES
     ('teamscale.bucket_of'), ('teamscale.node_of'), ('teamscale.route'), ('teamscale.text_form'),
-    ('teamscale.partition_range'), ('teamscale.create_partition_policy'), ('teamscale.alter_partition_policy'),
+    ('teamscale.partition_range'), ('teamscale.partition_spread'), ('teamscale.create_partition_policy'), ('teamscale.alter_partition_policy'),
     ('teamscale.drop_partition_policy'), ('teamscale.plan_partitions'), ('teamscale.maintain_partitions'),
     ('teamscale.import_partman_config'),
     ('teamscale_internal.store_partition_policy'), ('teamscale_internal.accept_partition_clock'),

@@ -36,6 +36,7 @@ INSERT INTO promised_function VALUES
     ('import_partman_config(OUT "table" text, OUT statement text, OUT remarks text)', 'SETOF record', 'stable', 'unsafe', true),
     ('maintain_partitions(IN for_table regclass, IN max_time interval)', NULL, 'volatile', 'unsafe', true),
     ('plan_partitions(for_table regclass)', 'TABLE("table" regclass, action text, object text, bound text, reason text, lock text, rows bigint, bytes bigint)', 'volatile', 'unsafe', true),
+    ('partition_spread("table" regclass, OUT partitions bigint, OUT empty bigint, OUT rows bigint, OUT bytes bigint, OUT evenness double precision, OUT largest regclass, OUT largest_share double precision, OUT writes bigint, OUT busiest regclass, OUT busiest_share double precision)', 'record', 'stable', 'restricted', true),
     ('partition_range(every interval, at timestamp with time zone, time_zone text)', 'tstzrange', 'stable', 'safe', true),
     ('place_values("table" regclass, "values" text[], node text)', 'void', 'volatile', 'unsafe', false),
     ('poll_events(stream text, max_events integer, max_wait interval, partial boolean, OUT id text, OUT node text, OUT lsn pg_lsn, OUT committed_at timestamp with time zone, OUT xid bigint, OUT op text, OUT schema text, OUT "table" text, OUT topic text, OUT key json, OUT payload json, OUT "position" text)', 'SETOF record', 'volatile', 'unsafe', true),
