@@ -10,6 +10,7 @@
 #include "teamscale/postgres/sharding/inlining.h"
 #include "teamscale/postgres/sharding/local_scope.h"
 #include "teamscale/postgres/sharding/route.h"
+#include "teamscale/postgres/sharding/route_portal.h"
 #include "teamscale/postgres/sharding/split_insert.h"
 
 extern "C" {
@@ -162,7 +163,10 @@ void NoteUseOfThisNode(const PlannedStmt* plan, const core::ShardMap* map) {
 
 void Start(QueryDesc* query, int flags) {
   const core::ShardMap* map = IsParallelWorker() ? nullptr : CurrentShardMap();
+  bool starts_portal = false;
   if (map && !map->tables().empty()) {
+    ExecuteForWaitingPortal();
+    starts_portal = StartsPortal(query);
     RefuseOldSnapshot(query, map);
     if (IsRoute(query->plannedstmt))
       query->plannedstmt = ResolveRoute(query->plannedstmt, query->params);
@@ -176,6 +180,7 @@ void Start(QueryDesc* query, int flags) {
     previous_start(query, flags);
   else
     standard_ExecutorStart(query, flags);
+  if (starts_portal) ExecuteForStartingPortal(query);
 }
 
 void Run(QueryDesc* query, ScanDirection direction, uint64 count, bool once) {

@@ -246,6 +246,14 @@ bool IsRouteNode(const Plan* plan) {
          reinterpret_cast<const CustomScan*>(plan)->methods == &scan_methods;
 }
 
+bool ExecuteRoute(PlanState* node) {
+  if (!node || !IsA(node, CustomScanState)) return false;
+  auto* state = reinterpret_cast<RouteState*>(node);
+  if (state->css.methods != &exec_methods || state->executed) return false;
+  Execute(state);
+  return true;
+}
+
 void InitRoute() { InitRouteNode(); }
 
 }  // namespace teamscale

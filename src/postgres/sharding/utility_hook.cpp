@@ -12,6 +12,7 @@
 #include "teamscale/postgres/sharding/leaf_owner.h"
 #include "teamscale/postgres/sharding/local_scope.h"
 #include "teamscale/postgres/sharding/preload_guard.h"
+#include "teamscale/postgres/sharding/route_portal.h"
 #include "teamscale/postgres/sharding/utility_call.h"
 
 extern "C" {
@@ -121,6 +122,7 @@ void Utility(PlannedStmt* statement, const char* query, bool read_only_tree,
     CheckCatalogCommand(tree);
   }
   bool concerned = IsConcerned(call);
+  if (concerned) ExecuteForWaitingPortal();
   int depth = concerned ? EnterCommand() : 0;
   bool filling = EnterMaterializedView(tree);
   PG_TRY();

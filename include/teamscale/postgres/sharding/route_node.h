@@ -6,6 +6,7 @@
 
 extern "C" {
 #include "executor/execdesc.h"
+#include "nodes/execnodes.h"
 #include "nodes/extensible.h"
 #include "nodes/plannodes.h"
 }
@@ -28,6 +29,10 @@ struct RouteParts {
 CustomScan* MakeRouteNode(const RouteParts& parts);
 RouteParts ReadRouteNode(const CustomScan* node);
 bool IsRouteNode(const Plan* plan);
+
+// Sends the statement and takes all its rows, unless it has been done, or the state is another
+// node's: then false. The node does so itself when its first row is asked for.
+bool ExecuteRoute(PlanState* state);
 
 // Registers the node's methods. Called once by InitRoute.
 void InitRouteNode();
