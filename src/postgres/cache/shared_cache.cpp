@@ -115,8 +115,8 @@ void DefineSettings() {
 }  // namespace
 
 void InitSharedCache() {
-  DefineSettings();
   if (!process_shared_preload_libraries_in_progress) return;
+  DefineSettings();
   previous_shmem_request = shmem_request_hook;
   shmem_request_hook = RequestSharedMemory;
   previous_shmem_startup = shmem_startup_hook;
