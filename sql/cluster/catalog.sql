@@ -73,6 +73,16 @@ COMMENT ON TABLE teamscale_internal.commit_record IS
     'A row is the decision to commit the prepared transaction gid on node_id; written by the router '
     'in its own transaction, deleted by the settling of in-doubt transactions.';
 
+CREATE TABLE teamscale_internal.outside_database (
+    node_id integer NOT NULL,
+    conninfo text NOT NULL,
+    since timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    PRIMARY KEY (node_id, conninfo)
+);
+COMMENT ON TABLE teamscale_internal.outside_database IS
+    'Databases outside of the cluster in which this node may have left a prepared transaction: one that was being added, or '
+    'was to take a node''s place, or was removed. The settling of in-doubt transactions visits them until nothing is left there.';
+
 REVOKE ALL ON ALL TABLES IN SCHEMA teamscale_internal FROM PUBLIC;
 SELECT pg_catalog.pg_extension_config_dump('teamscale_internal.cluster', '');
 SELECT pg_catalog.pg_extension_config_dump('teamscale_internal.node', '');
@@ -82,3 +92,4 @@ SELECT pg_catalog.pg_extension_config_dump('teamscale_internal.bucket', '');
 SELECT pg_catalog.pg_extension_config_dump('teamscale_internal.placement', '');
 SELECT pg_catalog.pg_extension_config_dump('teamscale_internal.sharded_table', '');
 SELECT pg_catalog.pg_extension_config_dump('teamscale_internal.commit_record', '');
+SELECT pg_catalog.pg_extension_config_dump('teamscale_internal.outside_database', '');

@@ -6,7 +6,6 @@
 #include "teamscale/postgres/cluster/catalog.h"
 
 extern "C" {
-#include "access/genam.h"
 #include "access/heapam.h"
 #include "access/htup_details.h"
 #include "access/table.h"
@@ -22,41 +21,19 @@ extern "C" {
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
-#include "utils/uuid.h"
 }
 
 namespace teamscale {
 
 namespace {
 
-// Columns of commit_record and of cluster.
+// Columns of commit_record.
 constexpr int kGid = 1;
 constexpr int kNode = 2;
-constexpr int kClusterId = 2;
-constexpr int kSettlingRole = 4;
 
 Datum Column(HeapTuple tuple, Relation relation, int number) {
   bool is_null;
   return heap_getattr(tuple, number, RelationGetDescr(relation), &is_null);
-}
-
-struct Cluster {
-  const char* id = "";
-  const char* settling_role = "";
-};
-
-Cluster ReadCluster() {
-  Relation relation = table_open(CatalogRelation(CatalogTable::kCluster), AccessShareLock);
-  SysScanDesc scan = systable_beginscan(relation, InvalidOid, false, nullptr, 0, nullptr);
-  Cluster cluster;
-  if (HeapTuple tuple = systable_getnext(scan)) {
-    cluster.id =
-        DatumGetCString(DirectFunctionCall1(uuid_out, Column(tuple, relation, kClusterId)));
-    cluster.settling_role = pstrdup(NameStr(*DatumGetName(Column(tuple, relation, kSettlingRole))));
-  }
-  systable_endscan(scan);
-  table_close(relation, AccessShareLock);
-  return cluster;
 }
 
 // Calls visit(tuple) for each record that the snapshot sees.
@@ -72,8 +49,6 @@ char* GidOf(HeapTuple tuple, Relation relation) {
 }
 
 }  // namespace
-
-const char* ClusterId() { return ReadCluster().id; }
 
 // A heap insert as of a system catalog: it needs no privilege, fires nothing, and is allowed where
 // this is called, just before the commit.
@@ -92,10 +67,6 @@ void InsertCommitRecord(const char* gid, core::NodeId node) {
 
 RecordsAtSnapshot ReadCommitRecords() {
   RecordsAtSnapshot read{};
-  Cluster cluster = ReadCluster();
-  read.cluster = cluster.id;
-  read.settling_role = cluster.settling_role;
-
   Relation relation = table_open(CatalogRelation(CatalogTable::kCommitRecord), AccessShareLock);
   PushActiveSnapshot(GetLatestSnapshot());
   // After the snapshot: a record that it sees was flushed before it became visible.

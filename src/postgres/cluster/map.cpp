@@ -34,6 +34,7 @@ namespace {
 // callers hold plain pointers.
 struct Backend {
   bool valid = false;
+  std::uint64_t version = 0;
   std::unique_ptr<const core::ShardMap> map;        // null: this database is no node of a cluster
   TransactionId changed_by = InvalidTransactionId;  // the transaction that gave the map its epoch
   std::vector<std::unique_ptr<const core::ShardMap>> retired;
@@ -257,6 +258,7 @@ const core::ShardMap* CurrentShardMap() {
     RawCatalog* raw = ReadCatalog();
     EnterFromPostgres([&] {
       Backend& backend = TheBackend();
+      ++backend.version;
       if (backend.map) backend.retired.push_back(std::move(backend.map));
       backend.map = raw ? Build(*raw) : nullptr;
     });
@@ -283,6 +285,8 @@ bool SnapshotHasShardedTable(Snapshot snapshot, Oid relation) {
     if (DatumGetObjectId(static_cast<Row*>(lfirst(cell))->values[1]) == relation) return true;
   return false;
 }
+
+std::uint64_t ShardMapVersion() { return TheBackend().version; }
 
 void InvalidateShardMap(Oid relation) {
   if (OidIsValid(CatalogRelation(CatalogTable::kCluster)))

@@ -99,6 +99,12 @@ void ThrowRemoteError(const Error& error, core::NodeId node) {
   ThrowFor(node, [&error] { Raise(error); });
 }
 
+std::string ReasonOf(const PostgresError& error) {
+  std::string reason = error.what();
+  if (const char* detail = error.data()->detail) reason.append(": ").append(detail);
+  return reason;
+}
+
 void ForwardNotice(void*, const PGresult* result) {
   // Called by libpq, which is C: nothing may be thrown through it.
   try {

@@ -18,6 +18,7 @@
 #include "teamscale/postgres/boundary/guard.h"
 #include "teamscale/postgres/boundary/wait_point.h"
 #include "teamscale/postgres/cluster/boot.h"
+#include "teamscale/postgres/cluster/cluster_row.h"
 #include "teamscale/postgres/cluster/commit_record.h"
 #include "teamscale/postgres/cluster/map.h"
 #include "teamscale/postgres/cluster/node_session.h"
@@ -161,7 +162,7 @@ void CommitAlone(RemoteSession* session) {
 
 core::Gid NewGid() {
   core::Gid gid;
-  gid.cluster = CallPostgres([] { return ClusterId(); });
+  gid.cluster = CallPostgres([] { return ReadClusterRow().id; });
   gid.router = CallPostgres([] { return CurrentShardMap(); })->local_node();
   gid.boot = ServerBootId();
   gid.transaction =

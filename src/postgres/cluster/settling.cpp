@@ -1,16 +1,18 @@
 #include "teamscale/postgres/cluster/settling.h"
 
 #include <algorithm>
-#include <map>
 #include <set>
 
+#include "teamscale/core/cluster/settlement.h"
 #include "teamscale/postgres/boundary/guard.h"
 #include "teamscale/postgres/cluster/boot.h"
 #include "teamscale/postgres/cluster/commit_record.h"
-#include "teamscale/postgres/cluster/connection.h"
-#include "teamscale/postgres/cluster/map.h"
 #include "teamscale/postgres/cluster/node_state.h"
+#include "teamscale/postgres/cluster/outside_database.h"
 #include "teamscale/postgres/cluster/remote.h"
+#include "teamscale/postgres/cluster/remote_error.h"
+#include "teamscale/postgres/cluster/visit.h"
+#include "teamscale/postgres/worker/own_transaction.h"
 
 namespace teamscale {
 
@@ -18,31 +20,126 @@ namespace {
 
 constexpr Oid kText = 25;
 
-bool IsInterrupt(const PostgresError& error) {
-  int category = ERRCODE_TO_CATEGORY(error.data()->sqlerrcode);
-  return category == ERRCODE_OPERATOR_INTERVENTION && !dynamic_cast<const RemoteError*>(&error);
+// --- Where to look ------------------------------------------------------------------------------
+
+// A database in which this router may have left prepared transactions.
+struct Place {
+  core::Node node;
+  std::optional<OutsideDatabase> outside = {};
+  std::unique_ptr<Connection> connection = {};
+  std::string failure = {};  // why there is no connection
+};
+
+Place Reach(const core::Node& node, const std::string& role) {
+  Place place{.node = node};
+  try {
+    place.connection =
+        std::make_unique<Connection>(node.conninfo, role, "node \"" + node.name + "\"", node.id);
+  } catch (const RemoteError& error) {
+    place.failure = ReasonOf(error);
+  }
+  return place;
 }
 
-// One node's share of a round.
-class NodeRound {
+// The nodes that the round has visited, and databases outside of the cluster.
+std::vector<Place> ReachPlaces(const Self& self, Round* round) {
+  std::vector<Place> places;
+  for (Visit& visit : round->others)
+    places.push_back({.node = visit.node,
+                      .connection = std::move(visit.connection),
+                      .failure = std::move(visit.failure)});
+  for (const OutsideDatabase& outside : ReadOutsideDatabases().databases) {
+    places.push_back(Reach(
+        {.id = outside.node, .name = outside.conninfo, .conninfo = outside.conninfo}, self.role));
+    places.back().outside = outside;
+  }
+  return places;
+}
+
+// --- What is decided ----------------------------------------------------------------------------
+
+struct CommitRecord {
+  std::string gid;
+  core::NodeId node;
+};
+
+// All of one instant, but for what the catalog names: that may be newer.
+struct Decisions {
+  core::Snapshot snapshot;
+  std::vector<CommitRecord> records;
+  // A position in the log behind all of these records.
+  XLogRecPtr position;
+  std::uint64_t boot;
+  Self self;
+  OutsideDatabases outside;
+
+  // A place that has changed hands since it was reached may not be the one that a record means.
+  bool StillNames(const Place& place) const {
+    if (place.outside)
+      return std::any_of(outside.databases.begin(), outside.databases.end(),
+                         [&place](const OutsideDatabase& database) {
+                           return database.node == place.outside->node &&
+                                  database.conninfo == place.outside->conninfo &&
+                                  database.since == place.outside->since;
+                         });
+    return std::any_of(self.nodes.begin(), self.nodes.end(), [&place](const core::Node& node) {
+      return node.id == place.node.id && node.conninfo == place.node.conninfo;
+    });
+  }
+};
+
+std::optional<Decisions> ReadDecisions() {
+  RecordsAtSnapshot read{};
+  std::optional<core::Snapshot> snapshot;
+  std::vector<CommitRecord> records;
+  CallPostgres([&] {
+    WithTransaction([&] {
+      read = ReadCommitRecords();
+      EnterFromPostgres([&] {
+        snapshot = core::Snapshot::Parse(read.snapshot);
+        for (int i = 0; i < read.count; ++i) records.push_back({read.gids[i], read.nodes[i]});
+      });
+    });
+  });
+  if (!snapshot) throw Error(ERRCODE_INTERNAL_ERROR, "a snapshot's text cannot be read");
+  std::optional<Self> self = ReadSelf();
+  if (!self) return std::nullopt;
+  return Decisions{.snapshot = *snapshot,
+                   .records = std::move(records),
+                   .position = read.position,
+                   .boot = ServerBootId(),
+                   .self = std::move(*self),
+                   .outside = ReadOutsideDatabases()};
+}
+
+// --- Carrying it out ----------------------------------------------------------------------------
+
+// One place's share of a round.
+class PlaceRound {
  public:
-  NodeRound(const Decisions& decisions, const core::Node& node, SettlingResult* result)
-      : decisions_(decisions), node_(node), result_(result) {
+  PlaceRound(const Decisions& decisions, const Place& place, std::vector<SettlingStep>* steps)
+      : decisions_(decisions), place_(place), steps_(steps) {
     for (const CommitRecord& record : decisions.records)
-      if (record.node == node.id) recorded_.insert(record.gid);
+      if (record.node == place.node.id) recorded_.insert(record.gid);
   }
 
-  void Run() {
-    Connection connection(node_.conninfo, decisions_.role, "node \"" + node_.name + "\"", node_.id);
+  // Gives the records that are no longer needed.
+  std::vector<std::string> Run() {
+    Connection& connection = *place_.connection;
     std::set<std::string> prepared = List(connection);
+    empty_ = prepared.empty();
+    std::vector<std::string> arrived;
     for (const std::string& gid : recorded_)
-      if (!prepared.contains(gid)) result_->arrived.push_back(gid);
+      if (!prepared.contains(gid)) arrived.push_back(gid);
     for (const std::string& gid : prepared) Finish(connection, gid);
+    return arrived;
   }
+
+  bool empty() const { return empty_; }
 
  private:
   std::set<std::string> List(Connection& connection) {
-    std::string prefix = core::GidPrefix(decisions_.cluster, decisions_.router);
+    std::string prefix = core::GidPrefix(decisions_.self.report.cluster, router());
     ResultPointer result = connection.Execute(
         "SELECT gid FROM pg_catalog.pg_prepared_xacts "
         "WHERE database OPERATOR(pg_catalog.=) pg_catalog.current_database() "
@@ -53,6 +150,8 @@ class NodeRound {
       gids.insert(PQgetvalue(result.get(), row, 0));
     return gids;
   }
+
+  core::NodeId router() const { return decisions_.self.report.node; }
 
   void Finish(Connection& connection, const std::string& text) {
     std::optional<core::Gid> gid = core::ParseGid(text);
@@ -87,63 +186,70 @@ class NodeRound {
   }
 
   void Report(const std::string& gid, std::string action) {
-    result_->steps.push_back({gid, node_.name, std::move(action)});
+    steps_->push_back({gid, place_.node.name, std::move(action)});
   }
 
   const Decisions& decisions_;
-  const core::Node& node_;
-  SettlingResult* result_;
+  const Place& place_;
+  std::vector<SettlingStep>* steps_;
   std::set<std::string> recorded_;
+  bool empty_ = false;
 };
+
+struct Settled {
+  std::vector<SettlingStep> steps;
+  std::vector<std::string> arrived;
+  std::vector<OutsideDatabase> empty;
+};
+
+void SettlePlace(const Decisions& decisions, const Place& place, Settled* settled) {
+  // Unknown is not empty: no record of this place goes.
+  if (!place.connection) {
+    settled->steps.push_back({"", place.node.name, "not reached: " + place.failure});
+    return;
+  }
+  try {
+    PlaceRound round(decisions, place, &settled->steps);
+    std::vector<std::string> arrived = round.Run();
+    settled->arrived.insert(settled->arrived.end(), arrived.begin(), arrived.end());
+    if (place.outside && round.empty()) settled->empty.push_back(*place.outside);
+  } catch (const RemoteError& error) {
+    settled->steps.push_back({"", place.node.name, "not reached: " + ReasonOf(error)});
+  }
+}
+
+void ForgetRecords(std::vector<std::string> gids) {
+  if (gids.empty()) return;
+  std::sort(gids.begin(), gids.end());
+  std::vector<const char*> names;
+  for (const std::string& gid : gids) names.push_back(gid.c_str());
+  const char* const* first = names.data();
+  std::size_t count = names.size();
+  CallPostgres([=] { WithTransaction([=] { DeleteCommitRecords(first, count); }); });
+}
 
 }  // namespace
 
-std::optional<Decisions> ReadDecisions() {
-  const core::ShardMap* map = CallPostgres([] { return CurrentShardMap(); });
-  if (!map || !LoadedAtServerStart()) return std::nullopt;
-  if (!CallPostgres([] { return IsServingNode(); })) return std::nullopt;
-  RecordsAtSnapshot read = CallPostgres([] { return ReadCommitRecords(); });
-  std::optional<core::Snapshot> snapshot = core::Snapshot::Parse(read.snapshot);
-  if (!snapshot) throw Error(ERRCODE_INTERNAL_ERROR, "a snapshot's text cannot be read");
-  Decisions decisions{.snapshot = *snapshot,
-                      .records = {},
-                      .position = read.position,
-                      .boot = ServerBootId(),
-                      .cluster = read.cluster,
-                      .role = read.settling_role,
-                      .router = map->local_node(),
-                      .nodes = map->nodes()};
-  for (int i = 0; i < read.count; ++i) decisions.records.push_back({read.gids[i], read.nodes[i]});
-  return decisions;
-}
-
-SettlingResult Settle(const Decisions& decisions) {
-  SettlingResult result;
-  for (const core::Node& node : decisions.nodes) {
-    // What this node itself wrote was decided together with the record.
-    if (node.id == decisions.router) continue;
-    try {
-      NodeRound(decisions, node, &result).Run();
-    } catch (const PostgresError& error) {
-      if (IsInterrupt(error)) throw;
-      // Unknown is not empty: no record of this node goes.
-      std::string reason = error.what();
-      if (error.data()->detail) reason.append(": ").append(error.data()->detail);
-      result.steps.push_back({"", node.name, "not reached: " + reason});
-    }
+std::optional<std::vector<SettlingStep>> SettleOnce() {
+  // A change of the catalog that this very transaction makes is not over.
+  bool may_forget_places = !IsTransactionState();
+  std::optional<Self> self = ReadSelf();
+  if (!self || !LoadedAtServerStart()) return std::nullopt;
+  Round round = VisitNodes(*self, Visited::kAll);
+  if (!NoteRound(*self, round)) {
+    if (round.own.connection) return std::nullopt;
+    return std::vector<SettlingStep>{
+        {"", round.own.node.name, "not reached: " + round.own.failure}};
   }
-  return result;
-}
-
-void ForgetRecords(const std::vector<std::string>& gids) {
-  if (gids.empty()) return;
-  std::vector<const char*> names;
-  for (const std::string& gid : gids) names.push_back(gid.c_str());
-  std::sort(names.begin(), names.end(),
-            [](const char* a, const char* b) { return std::string_view(a) < b; });
-  const char* const* first = names.data();
-  std::size_t count = names.size();
-  CallPostgres([=] { DeleteCommitRecords(first, count); });
+  std::vector<Place> places = ReachPlaces(*self, &round);
+  std::optional<Decisions> decisions = ReadDecisions();
+  if (!decisions) return std::nullopt;
+  Settled settled;
+  for (const Place& place : places)
+    if (decisions->StillNames(place)) SettlePlace(*decisions, place, &settled);
+  ForgetRecords(std::move(settled.arrived));
+  if (may_forget_places && decisions->outside.quiet) ForgetOutsideDatabases(settled.empty);
+  return std::move(settled.steps);
 }
 
 }  // namespace teamscale

@@ -27,11 +27,10 @@ void SettleNow(ReturnSetInfo* rows) {
                 "Make a cluster with teamscale.create_cluster().");
   // Says why, where this database must not settle.
   CallPostgres([] { RequireServingNode(); });
-  std::optional<Decisions> decisions = ReadDecisions();
-  if (!decisions) return;
-  SettlingResult result = Settle(*decisions);
-  ForgetRecords(result.arrived);
-  for (const SettlingStep& step : result.steps) {
+  std::optional<std::vector<SettlingStep>> steps = SettleOnce();
+  // Found out only now, by asking: say it.
+  if (!steps) return CallPostgres([] { RequireServingNode(); });
+  for (const SettlingStep& step : *steps) {
     const SettlingStep* s = &step;
     CallPostgres([=] { PutStep(rows, s->gid.c_str(), s->node.c_str(), s->action.c_str()); });
   }

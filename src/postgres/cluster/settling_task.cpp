@@ -5,7 +5,6 @@
 #include "teamscale/postgres/boundary/guard.h"
 #include "teamscale/postgres/cluster/settling.h"
 #include "teamscale/postgres/worker/maintenance.h"
-#include "teamscale/postgres/worker/own_transaction.h"
 
 extern "C" {
 #include "utils/guc.h"
@@ -19,10 +18,10 @@ int settle_interval = 5000;
 MaintenanceTaskId settling;
 
 // Says what was done, and of each node when it stops or begins to answer.
-void LogSteps(const SettlingResult& result) {
+void LogSteps(const std::vector<SettlingStep>& steps) {
   static auto* silent = new std::map<std::string, std::string>;
   std::map<std::string, std::string> silent_now;
-  for (const SettlingStep& step : result.steps) {
+  for (const SettlingStep& step : steps) {
     const char* node = step.node.c_str();
     const char* gid = step.gid.c_str();
     const char* action = step.action.c_str();
@@ -39,24 +38,12 @@ void LogSteps(const SettlingResult& result) {
   *silent = std::move(silent_now);
 }
 
-// Guarded. Each part that reads or writes the catalog is a transaction; none is open while nodes
-// are waited for.
-void SettleOnce() {
-  std::optional<Decisions> decisions;
-  CallPostgres(
-      [&] { InTransaction([&] { EnterFromPostgres([&] { decisions = ReadDecisions(); }); }); });
-  if (!decisions) return;
-  SettlingResult result = Settle(*decisions);
-  LogSteps(result);
-  if (result.arrived.empty()) return;
-  CallPostgres(
-      [&] { InTransaction([&] { EnterFromPostgres([&] { ForgetRecords(result.arrived); }); }); });
-}
-
 void RunSettling() {
   // A node that says nothing more must not keep the others waiting.
   SetConfigOption("teamscale.statement_deadline", "30s", PGC_USERSET, PGC_S_OVERRIDE);
-  EnterFromPostgres(SettleOnce);
+  EnterFromPostgres([] {
+    if (std::optional<std::vector<SettlingStep>> steps = SettleOnce()) LogSteps(*steps);
+  });
 }
 
 }  // namespace

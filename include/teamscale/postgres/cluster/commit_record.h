@@ -12,9 +12,6 @@ extern "C" {
 
 namespace teamscale {
 
-// The cluster's id in text form; the result is palloc'd.
-const char* ClusterId();
-
 // Writes the decision to commit gid on the node into the current transaction, whoever its user is.
 void InsertCommitRecord(const char* gid, core::NodeId node);
 
@@ -23,8 +20,6 @@ void InsertCommitRecord(const char* gid, core::NodeId node);
 struct RecordsAtSnapshot {
   const char* snapshot;
   XLogRecPtr position;  // up to where the log was flushed when the snapshot was taken
-  const char* cluster;
-  const char* settling_role;
   int count;
   const char** gids;
   core::NodeId* nodes;

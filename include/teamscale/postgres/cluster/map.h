@@ -22,6 +22,9 @@ const core::ShardMap* CurrentShardMap();
 // rows, which were written into their buckets later, do not exist. Plain dialect.
 bool SnapshotHasShardedTable(Snapshot snapshot, Oid relation);
 
+// Grows with every map that this backend builds: whether a map is still the one that was seen.
+std::uint64_t ShardMapVersion();
+
 // Makes every backend of this node rebuild its map, and replan what uses the relation when it is
 // valid, once the current transaction commits (this backend: at once).
 void InvalidateShardMap(Oid relation);

@@ -19,6 +19,9 @@ namespace teamscale {
 // Throws a RemoteError that we found ourselves, such as the loss of a connection.
 [[noreturn]] void ThrowRemoteError(const Error& error, core::NodeId node);
 
+// An error's message and detail, for a place that has room for one text.
+std::string ReasonOf(const PostgresError& error);
+
 // A notice receiver for libpq. An ereport could leave libpq by a longjmp, so a notice is kept until
 // EmitForwardedNotices is called.
 void ForwardNotice(void* argument, const PGresult* result);

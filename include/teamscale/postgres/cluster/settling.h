@@ -1,14 +1,17 @@
-// Settling: carrying out, on the other nodes, the decisions of this router's transactions that were
-// left prepared there. One round is three steps, in this order; two rounds at once are safe.
+// Settling: carrying out, in other databases, the decisions of this router's transactions that were
+// left prepared there. One round is these steps, in this order; two rounds at once are safe.
 //
+//   visit            this node itself, to see that this database is the node and no copy of it;
+//   then
+//                    every database in which it may have left something
 //   ReadDecisions    the commit records and a snapshot, both of one instant S
-//   Settle           lists this router's prepared transactions on every node, after S, and commits,
-//                    rolls back or leaves each
-//   ForgetRecords    deletes the records of S whose node answered without the transaction: only
-//                    that shows that the commit arrived
+//   list and finish  this router's prepared transactions on each, after S: commits, rolls back or
+//                    leaves them
+//   forget           the records of S whose node answered without the transaction: only that shows
+//                    that the commit arrived
 //
-// Guarded dialect. The first and the last need a transaction, the second must not hold one up: a
-// node may be slow.
+// Guarded dialect. The parts that read or write the catalog are transactions of their own when none
+// is open; a node may be slow, so none should be.
 #pragma once
 
 #include <cstdint>
@@ -16,8 +19,6 @@
 #include <string>
 #include <vector>
 
-#include "teamscale/core/cluster/settlement.h"
-#include "teamscale/core/sharding/shard_map.h"
 #include "teamscale/postgres/boundary/server.h"
 
 extern "C" {
@@ -26,26 +27,6 @@ extern "C" {
 
 namespace teamscale {
 
-struct CommitRecord {
-  std::string gid;
-  core::NodeId node;
-};
-
-struct Decisions {
-  core::Snapshot snapshot;
-  std::vector<CommitRecord> records;
-  // A position in the log behind all of these records.
-  XLogRecPtr position;
-  std::uint64_t boot;
-  std::string cluster;
-  std::string role;  // who settles
-  core::NodeId router;
-  std::vector<core::Node> nodes;
-};
-
-// Nothing when this database must not settle: it is no node, or a copy of one.
-std::optional<Decisions> ReadDecisions();
-
 // What a round did with one transaction, or why it could not look at a node (gid empty).
 struct SettlingStep {
   std::string gid;
@@ -53,15 +34,9 @@ struct SettlingStep {
   std::string action;
 };
 
-struct SettlingResult {
-  std::vector<SettlingStep> steps;
-  std::vector<std::string> arrived;  // gids of records that are no longer needed
-};
-
+// One round. Nothing when this database must not settle: it is no node, a copy of one, or left out.
 // A node that does not answer is a step of its own; an interrupt is thrown.
-SettlingResult Settle(const Decisions& decisions);
-
-void ForgetRecords(const std::vector<std::string>& gids);
+std::optional<std::vector<SettlingStep>> SettleOnce();
 
 // Whether the synchronous standbys, where there are any, have what the log says up to the position.
 // Never raises; callable while a transaction ends.

@@ -18,4 +18,13 @@ void InTransaction(F&& body) {
   CommitTransactionCommand();
 }
 
+// In the transaction that is open, or in one of its own.
+template <typename F>
+void WithTransaction(F&& body) {
+  if (IsTransactionState())
+    body();
+  else
+    InTransaction(body);
+}
+
 }  // namespace teamscale
