@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "teamscale/postgres/boundary/sql_function.h"
+#include "teamscale/postgres/cluster/map.h"
 #include "teamscale/postgres/cluster/node_secret.h"
 
 extern "C" {
@@ -39,6 +40,8 @@ struct NodeSession {
   char challenge[kChallengeLength];
   bool proved;
   int32 router;
+  int64 router_epoch;            // when it opened the session
+  std::uint64_t router_seen_in;  // the map by which the router was found to be active
 };
 NodeSession session;
 
@@ -50,6 +53,25 @@ bool InTrigger() { return DatumGetInt32(pg_trigger_depth(nullptr)) > 0; }
 // hide rows from it. A superuser restores a dump under it, triggers and checks included.
 bool SettingApplies() {
   return (nesting == 0 && !InTrigger() && !InLocalUserIdChange()) || InSuperuserSession();
+}
+
+[[noreturn]] void RefuseRouter(const core::Node* router) {
+  ereport(
+      ERROR,
+      (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+       router ? errmsg("node \"%s\", which sends this statement, is disabled", router->name.c_str())
+              : errmsg("the node that sends this statement is not in the cluster any more"),
+       errdetail("The cluster has left it out, and it does not know yet."),
+       errhint("Ask another node, or call teamscale.enable_node() for it on an active node.")));
+  pg_unreachable();
+}
+
+// A router that knows more may be making this database a node again.
+void CheckRouter() {
+  const core::ShardMap* map = CurrentShardMap();
+  if (!map || map->epoch() <= session.router_epoch) return;
+  const core::Node* router = map->FindNode(session.router);
+  if (!router || router->state != core::NodeState::kActive) RefuseRouter(router);
 }
 
 // A plan made in one scope is wrong in the other.
@@ -110,6 +132,12 @@ bool LocalStatementMayChangeDefinitions() {
 
 bool InNodeSession() { return session.proved; }
 
+void RequireActiveRouter() {
+  if (!session.proved || (CurrentShardMap() && session.router_seen_in == ShardMapVersion())) return;
+  CheckRouter();
+  session.router_seen_in = ShardMapVersion();
+}
+
 int EnterNestedExecution() { return nesting++; }
 
 int ExecutionNesting() { return nesting; }
@@ -156,7 +184,9 @@ TEAMSCALE_SQL_FUNCTION(teamscale_open_node_session) {
                     errdetail("The answer to the challenge is wrong: the databases do not share a "
                               "cluster's secret."),
                     errhint("A copy of a node becomes one only by teamscale.enable_node().")));
-  session.proved = true;
   session.router = PG_GETARG_INT32(1);
+  session.router_epoch = PG_GETARG_INT64(2);
+  CheckRouter();
+  session.proved = true;
   PG_RETURN_VOID();
 }

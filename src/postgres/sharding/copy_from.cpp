@@ -195,6 +195,15 @@ uint64 RunSplitCopy(const UtilityCall& call, CopyStmt* statement, Relation paren
 
 }  // namespace
 
+void CheckRouterCopy(const UtilityCall& call) {
+  auto* statement = reinterpret_cast<CopyStmt*>(call.statement->utilityStmt);
+  if (!IsA(statement, CopyStmt) || !statement->relation || !InRouterStatement()) return;
+  Oid relation = RangeVarGetRelid(statement->relation, NoLock, true);
+  if (!OidIsValid(relation) || !CurrentShardMap()->FindTable(relation)) return;
+  RequireActiveRouter();
+  RequireServingNode();
+}
+
 bool CopyIntoShardedTable(const UtilityCall& call) {
   auto* statement = reinterpret_cast<CopyStmt*>(call.statement->utilityStmt);
   if (!statement->is_from || !statement->relation) return false;

@@ -130,6 +130,18 @@ void RefuseUnsanctioned(const PlannedStmt* plan, const core::ShardMap* map) {
   }
 }
 
+// What another node sends is answered by the node that it means, and only to one that is in the
+// cluster.
+void CheckRouterStatement(const PlannedStmt* plan, const core::ShardMap* map) {
+  RequireActiveRouter();
+  if (KnownToServe()) return;
+  ListCell* cell;
+  foreach (cell, plan->rtable) {
+    auto* entry = lfirst_node(RangeTblEntry, cell);
+    if (entry->rtekind == RTE_RELATION && map->FindTable(entry->relid)) return RequireServingNode();
+  }
+}
+
 // A snapshot from before a table was sharded sees none of the rows that it has here, and all that
 // other nodes have.
 void RefuseOldSnapshot(const QueryDesc* query, const core::ShardMap* map) {
@@ -165,6 +177,7 @@ void Start(QueryDesc* query, int flags) {
   const core::ShardMap* map = IsParallelWorker() ? nullptr : CurrentShardMap();
   bool starts_portal = false;
   if (map && !map->tables().empty()) {
+    if (InRouterStatement()) CheckRouterStatement(query->plannedstmt, map);
     ExecuteForWaitingPortal();
     starts_portal = StartsPortal(query);
     RefuseOldSnapshot(query, map);

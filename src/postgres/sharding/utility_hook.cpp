@@ -101,6 +101,7 @@ void RunNativeGranted(const UtilityCall& call, bool drop) {
 }
 
 void ActOrRefuse(const UtilityCall& call) {
+  CheckRouterCopy(call);
   if (MayChangeHere()) {
     if (InLocalStatement()) CheckCommandForAllNodes(call);
     // What run_on_all_nodes() is given does not take a table out of the catalog.

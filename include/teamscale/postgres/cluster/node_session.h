@@ -29,6 +29,10 @@ bool InSuperuserSession();
 // Whether this connection has proved to be a node's. Such a session opens no connections itself.
 bool InNodeSession();
 
+// Raises 55000 when the cluster has left out the node whose session this is: what it sends may be
+// for a map of before. Cheap. Plain dialect.
+void RequireActiveRouter();
+
 // Brackets code that PostgreSQL runs within a statement: the executor and utility hooks call Enter
 // before they hand on and Leave in PG_FINALLY, with what Enter gave.
 int EnterNestedExecution();

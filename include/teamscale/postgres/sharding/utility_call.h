@@ -31,6 +31,10 @@ void RunNative(const UtilityCall& call, Node* tree);
 // The same as teamscale's own change of sharded tables (see ddl_guard.h).
 void RunNativeAsOwnDdl(const UtilityCall& call);
 
+// A COPY that another node sends reaches this node only while both are in the cluster
+// (copy_from.cpp).
+void CheckRouterCopy(const UtilityCall& call);
+
 // What the hook does for commands on sharded tables in cluster scope. Each gives false when the
 // command names no sharded table: it is handed on then.
 bool CopyIntoShardedTable(const UtilityCall& call);   // copy_from.cpp
