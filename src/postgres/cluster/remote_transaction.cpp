@@ -35,6 +35,7 @@ extern "C" {
 #include "storage/ipc.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
+#include "utils/inval.h"
 }
 
 namespace teamscale {
@@ -190,6 +191,16 @@ void PrepareAll(const std::vector<RemoteSession*>& writers) {
     core::NodeId node = session->node();
     CallPostgres([=] { InsertCommitRecord(name, node); });
   }
+  // The record may have waited for this node to be taken out of the cluster: nobody would settle
+  // it.
+  const core::ShardMap* map = CallPostgres([] {
+    AcceptInvalidationMessages();
+    return CurrentShardMap();
+  });
+  if (!map || map->local_node() != gid.router)
+    throw Error(ERRCODE_T_R_SERIALIZATION_FAILURE,
+                "this database left the cluster while the transaction was committed", "",
+                "Try again on another node.");
   CallPostgres([] { TEAMSCALE_WAIT_POINT("commit recorded"); });
   CallPostgres([] {
     // The decision must be durable before anybody acts on it, on the standbys too where there are
@@ -424,6 +435,10 @@ RemoteSession& UseSession(core::NodeId id, Effect effect) {
   if (found == Sessions().end())
     found = Sessions().emplace(SessionKey{id, user}, OpenSession(node, user)).first;
   RemoteSession& session = *found->second;
+  if (session.conninfo() != node.conninfo)
+    throw Error(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                "node \"" + node.name + "\" is another database now",
+                "This transaction has used the one before.", "Roll back and try again.");
   if (!session.usable())
     throw Error(ERRCODE_CONNECTION_FAILURE, "lost the connection to node \"" + node.name + "\"",
                 "What this transaction did there is lost.", "Roll back and try again.");
