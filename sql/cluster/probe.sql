@@ -49,7 +49,8 @@ COMMENT ON FUNCTION teamscale_internal.send_secret(text, name) IS
     'Stores the cluster''s secret in another database, whose log does not see it.';
 REVOKE ALL ON FUNCTION teamscale_internal.send_secret(text, name) FROM PUBLIC;
 
-CREATE FUNCTION teamscale_internal.receive_secret(secret bytea) RETURNS void
+CREATE FUNCTION teamscale_internal.receive_secret(secret bytea, cluster text) RETURNS void
     LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'teamscale_receive_secret';
-COMMENT ON FUNCTION teamscale_internal.receive_secret(bytea) IS 'Stores the secret that send_secret() sends.';
-REVOKE ALL ON FUNCTION teamscale_internal.receive_secret(bytea) FROM PUBLIC;
+COMMENT ON FUNCTION teamscale_internal.receive_secret(bytea, text) IS
+    'Stores the secret that send_secret() sends; 55000 for a node of another cluster.';
+REVOKE ALL ON FUNCTION teamscale_internal.receive_secret(bytea, text) FROM PUBLIC;

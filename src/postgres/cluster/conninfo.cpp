@@ -56,13 +56,14 @@ void CheckConninfo(const std::string& text) {
     if (keyword == "dbname" || keyword == "service") names_database = true;
     if (std::find(kRefused.begin(), kRefused.end(), keyword) != kRefused.end())
       throw Error(ERRCODE_INVALID_PARAMETER_VALUE,
-                  "connection string of a node must not contain " + std::string(keyword), "",
-                  "Connections are made as the current user; give passwords by a passfile, a "
-                  "service or certificates.");
+                  "connection string of a node must not contain " + std::string(keyword),
+                  "Each connection is made as the role whose statement it carries, with that "
+                  "session's settings.",
+                  "Give passwords by a passfile, a service or certificates.");
   });
   if (!names_database)
     throw Error(ERRCODE_INVALID_PARAMETER_VALUE, "connection string of a node names no database",
-                "", "Add dbname=... to it.");
+                "The connection string is \"" + text + "\".", "Add dbname=... to it.");
 }
 
 }  // namespace teamscale

@@ -2,6 +2,7 @@
 
 #include "teamscale/postgres/boundary/guard.h"
 #include "teamscale/postgres/boundary/sql_function.h"
+#include "teamscale/postgres/cluster/cluster_row.h"
 #include "teamscale/postgres/cluster/connection.h"
 #include "teamscale/postgres/cluster/node_secret.h"
 #include "teamscale/postgres/cluster/remote.h"
@@ -27,25 +28,42 @@ void SendSecret(const std::string& conninfo, const std::string& role) {
     throw Error(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
                 "this database does not have the cluster's secret");
   constexpr Oid kBytea = 17;
+  constexpr Oid kText = 25;
   std::vector<RemoteParameter> parameters = {
       {.type = kBytea,
        .is_null = false,
        .binary = true,
-       .value = std::string(VARDATA_ANY(secret), VARSIZE_ANY_EXHDR(secret))}};
+       .value = std::string(VARDATA_ANY(secret), VARSIZE_ANY_EXHDR(secret))},
+      {.type = kText, .value = CallPostgres([] { return ReadClusterRow().id; })}};
   Connection connection(conninfo, role, "the database of the new node");
   connection.Execute(kLogNothing);
-  connection.Execute("SELECT teamscale_internal.receive_secret($1)", parameters, false);
+  connection.Execute("SELECT teamscale_internal.receive_secret($1, $2)", parameters, false);
+}
+
+void HintAtConninfo(ErrorData* error) {
+  if (error->hint || error->sqlerrcode != ERRCODE_SQLCLIENT_UNABLE_TO_ESTABLISH_SQLCONNECTION)
+    return;
+  error->hint = CallPostgres([] {
+    return pstrdup(
+        "Every node must reach it under this connection string, as every role that uses the "
+        "cluster: see to the string, and to pg_hba.conf of its server.");
+  });
 }
 
 }  // namespace
 
 std::optional<std::string> QueryConninfo(const std::string& conninfo, const std::string& role,
                                          const std::string& sql) {
-  Connection connection(conninfo, role, "the database at \"" + conninfo + "\"");
-  ResultPointer result = connection.Execute(sql);
-  if (!result || PQntuples(result.get()) == 0 || PQgetisnull(result.get(), 0, 0))
-    return std::nullopt;
-  return PQgetvalue(result.get(), 0, 0);
+  try {
+    Connection connection(conninfo, role, "the database at \"" + conninfo + "\"");
+    ResultPointer result = connection.Execute(sql);
+    if (!result || PQntuples(result.get()) == 0 || PQgetisnull(result.get(), 0, 0))
+      return std::nullopt;
+    return PQgetvalue(result.get(), 0, 0);
+  } catch (const RemoteError& error) {
+    HintAtConninfo(error.data());
+    throw;
+  }
 }
 
 }  // namespace teamscale

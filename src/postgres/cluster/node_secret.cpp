@@ -5,6 +5,7 @@
 #include "teamscale/postgres/boundary/extension_owner.h"
 #include "teamscale/postgres/boundary/sql_function.h"
 #include "teamscale/postgres/cluster/catalog.h"
+#include "teamscale/postgres/cluster/cluster_row.h"
 
 extern "C" {
 #include "access/genam.h"
@@ -17,6 +18,7 @@ extern "C" {
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
+#include "utils/builtins.h"
 #include "utils/rel.h"
 }
 
@@ -120,6 +122,14 @@ TEAMSCALE_SQL_FUNCTION(teamscale_create_secret) {
 
 TEAMSCALE_SQL_FUNCTION(teamscale_receive_secret) {
   teamscale::RequireSuperuser();
+  const char* own = teamscale::ReadClusterRow().id;
+  const char* cluster = text_to_cstring(PG_GETARG_TEXT_PP(1));
+  // Two clusters may add one database at once: the secret stays that of the one whose node it is.
+  if (*own && strcmp(own, cluster) != 0)
+    ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                    errmsg("this database is a node of another cluster"),
+                    errdetail("It is of cluster %s, the secret of cluster %s.", own, cluster),
+                    errhint("Take it out of its cluster with teamscale.remove_node().")));
   teamscale::StoreSecret(PG_GETARG_DATUM(0));
   PG_RETURN_VOID();
 }
