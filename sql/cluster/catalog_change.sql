@@ -1,10 +1,11 @@
 -- Changing the catalog, and running our own SQL, on all active nodes in one transaction.
 
-CREATE FUNCTION teamscale_internal.begin_catalog_change() RETURNS bigint
-    LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'teamscale_begin_catalog_change';
-COMMENT ON FUNCTION teamscale_internal.begin_catalog_change() IS
-    'Raises the epoch on every active node, which locks the catalog of the cluster until the transaction ends; gives the new epoch.';
-REVOKE ALL ON FUNCTION teamscale_internal.begin_catalog_change() FROM PUBLIC;
+CREATE FUNCTION teamscale_internal.begin_catalog_change(without integer[] DEFAULT '{}') RETURNS bigint
+    LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'teamscale_begin_catalog_change';
+COMMENT ON FUNCTION teamscale_internal.begin_catalog_change(integer[]) IS
+    'Raises the epoch on every active node but those given, which locks the catalog of the cluster until the transaction '
+    'ends; gives the new epoch. What was read of the catalog before it is to be read again.';
+REVOKE ALL ON FUNCTION teamscale_internal.begin_catalog_change(integer[]) FROM PUBLIC;
 
 CREATE FUNCTION teamscale_internal.raise_epoch() RETURNS bigint
     LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'teamscale_raise_epoch';

@@ -90,3 +90,9 @@ CREATE FUNCTION teamscale_internal.definition_digest(OUT table_name text, OUT as
 $$;
 COMMENT ON FUNCTION teamscale_internal.definition_digest() IS
     'What a change of definitions must leave the same on every node, of each sharded table.';
+
+CREATE FUNCTION teamscale_internal.check_same_definitions() RETURNS void
+    LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'teamscale_check_same_definitions';
+COMMENT ON FUNCTION teamscale_internal.check_same_definitions() IS
+    'Raises 55000 with the list of differences unless the sharded tables are the same on all active nodes.';
+REVOKE ALL ON FUNCTION teamscale_internal.check_same_definitions() FROM PUBLIC;

@@ -70,6 +70,71 @@ class EpochSink : public RowSink {
   std::int64_t epoch_ = 0;
 };
 
+// Who cannot be reached keeps everybody from changing the catalog, until it is left out.
+void HintAtDisabling(ErrorData* error, core::NodeId id) {
+  if (error->hint || ERRCODE_TO_CATEGORY(error->sqlerrcode) != ERRCODE_CONNECTION_EXCEPTION) return;
+  const core::Node* node = CallPostgres([] { return CurrentShardMap(); })->FindNode(id);
+  const char* name = node ? node->name.c_str() : "";
+  error->hint = CallPostgres([name] {
+    return psprintf(
+        "A change of the cluster needs all of its active nodes. Leave out the ones that "
+        "are away, \"%s\" for one, with teamscale.disable_node().",
+        name);
+  });
+}
+
+// Raises the epoch of one node after the other.
+class EpochRaise {
+ public:
+  explicit EpochRaise(core::NodeId local) : local_(local) {}
+
+  void On(core::NodeId node) {
+    std::int64_t raised =
+        node == local_ ? CallPostgres([] { return RaiseLocalEpoch(); }) : RaiseThere(node);
+    if (epoch_ == 0) epoch_ = raised;
+    if (raised != epoch_ && difference_.empty())
+      difference_ = "Node " + std::to_string(node) + " would be at " + std::to_string(raised) +
+                    ", those before it at " + std::to_string(epoch_) + ".";
+  }
+
+  // All must have come to the same.
+  std::int64_t epoch() const {
+    if (!difference_.empty())
+      throw Error(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                  "the nodes do not agree on the cluster's epoch", difference_,
+                  "Bring the node that is behind up to date with teamscale.enable_node().");
+    return epoch_;
+  }
+
+ private:
+  static std::int64_t RaiseThere(core::NodeId node) {
+    EpochSink sink;
+    try {
+      ExecuteOnNode(node, {.sql = kRaiseEpochThere}, &sink);
+    } catch (const RemoteError& error) {
+      HintAtDisabling(error.data(), node);
+      throw;
+    }
+    return sink.epoch();
+  }
+
+  core::NodeId local_;
+  std::int64_t epoch_ = 0;
+  std::string difference_;
+};
+
+std::vector<core::NodeId> NodesOf(ArrayType* array) {
+  Datum* elements;
+  int count;
+  CallPostgres([&] {
+    deconstruct_array(array, INT4OID, sizeof(int32), true, TYPALIGN_INT, &elements, nullptr,
+                      &count);
+  });
+  std::vector<core::NodeId> nodes;
+  for (int i = 0; i < count; ++i) nodes.push_back(DatumGetInt32(elements[i]));
+  return nodes;
+}
+
 }  // namespace
 
 std::vector<core::NodeId> ActiveNodes() {
@@ -79,29 +144,30 @@ std::vector<core::NodeId> ActiveNodes() {
   return nodes;
 }
 
-std::int64_t BeginCatalogChange() {
+std::int64_t BeginCatalogChange(std::span<const core::NodeId> without) {
   CallPostgres([] { RequireServingNode(); });
-  const core::ShardMap& map = RequireMap();
-  core::NodeId local = map.local_node();
-  std::int64_t epoch = 0;
-  for (core::NodeId node : ActiveNodes()) {
-    std::int64_t raised;
-    if (node == local) {
-      raised = CallPostgres([] { return RaiseLocalEpoch(); });
-    } else {
-      EpochSink sink;
-      ExecuteOnNode(node, {.sql = kRaiseEpochThere}, &sink);
-      raised = sink.epoch();
-    }
-    if (epoch != 0 && raised != epoch)
-      throw Error(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-                  "the nodes do not agree on the cluster's epoch",
-                  "Node " + std::to_string(node) + " would be at " + std::to_string(raised) +
-                      ", those before it at " + std::to_string(epoch) + ".",
-                  "Bring the node that is behind up to date with teamscale.enable_node().");
-    epoch = raised;
-  }
-  return epoch;
+  core::NodeId local = RequireMap().local_node();
+  auto taking_part = [without] {
+    std::vector<core::NodeId> nodes = ActiveNodes();
+    std::erase_if(nodes, [without](core::NodeId node) {
+      return std::find(without.begin(), without.end(), node) != without.end();
+    });
+    return nodes;
+  };
+  EpochRaise raise(local);
+  std::vector<core::NodeId> before = taking_part();
+  auto up_to_here = std::upper_bound(before.begin(), before.end(), local);
+  std::for_each(before.begin(), up_to_here, [&raise](core::NodeId node) { raise.On(node); });
+  // From here on nobody else changes this node's catalog. A change that left out nodes is seen by
+  // their epochs first: what it did to the nodes comes before that.
+  std::vector<core::NodeId> nodes = taking_part();
+  auto rest = std::upper_bound(nodes.begin(), nodes.end(), local);
+  if (!std::equal(before.begin(), up_to_here, nodes.begin(), rest))
+    throw Error(ERRCODE_T_R_SERIALIZATION_FAILURE,
+                "the nodes of the cluster changed while this command waited",
+                "Another command was changing them.", "Try again.");
+  std::for_each(rest, nodes.end(), [&raise](core::NodeId node) { raise.On(node); });
+  return raise.epoch();
 }
 
 void ExecuteOnAllOf(std::span<const core::NodeId> nodes, const std::string& sql) {
@@ -120,8 +186,11 @@ void ExecuteOnAllOf(std::span<const core::NodeId> nodes, const std::string& sql)
 
 TEAMSCALE_SQL_FUNCTION(teamscale_begin_catalog_change) {
   using namespace teamscale;
+  ArrayType* without = PG_GETARG_ARRAYTYPE_P(0);
   int64 epoch = 0;
-  AsRole(ActingRole(), [&epoch] { epoch = EnterFromPostgres(BeginCatalogChange); });
+  AsRole(ActingRole(), [&] {
+    epoch = EnterFromPostgres([without] { return BeginCatalogChange(NodesOf(without)); });
+  });
   PG_RETURN_INT64(epoch);
 }
 
@@ -146,15 +215,10 @@ TEAMSCALE_SQL_FUNCTION(teamscale_active_nodes) {
 }
 
 TEAMSCALE_SQL_FUNCTION(teamscale_execute_on_nodes) {
-  Datum* elements;
-  int count;
-  deconstruct_array(PG_GETARG_ARRAYTYPE_P(0), INT4OID, sizeof(int32), true, TYPALIGN_INT, &elements,
-                    nullptr, &count);
+  ArrayType* nodes = PG_GETARG_ARRAYTYPE_P(0);
   const char* sql = text_to_cstring(PG_GETARG_TEXT_PP(1));
-  return teamscale::EnterFromPostgres([&] {
-    std::vector<teamscale::core::NodeId> nodes;
-    for (int i = 0; i < count; ++i) nodes.push_back(DatumGetInt32(elements[i]));
-    teamscale::ExecuteOnAllOf(nodes, sql);
+  return teamscale::EnterFromPostgres([=] {
+    teamscale::ExecuteOnAllOf(teamscale::NodesOf(nodes), sql);
     return Datum{0};
   });
 }

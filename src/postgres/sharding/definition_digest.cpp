@@ -3,6 +3,7 @@
 #include <map>
 #include <utility>
 
+#include "teamscale/postgres/boundary/extension_owner.h"
 #include "teamscale/postgres/boundary/guard.h"
 #include "teamscale/postgres/boundary/sql_function.h"
 #include "teamscale/postgres/cluster/catalog_change.h"
@@ -63,30 +64,47 @@ Digests LocalDigests() {
   return digests;
 }
 
-[[noreturn]] void ThrowDifference(const std::string& table, const std::string& aspect,
-                                  const std::string& node) {
+using Differences = std::vector<std::string>;
+
+void Compare(const Digests& here, const Digests& there, const std::string& node,
+             Differences* differences) {
+  auto differs = [&](const std::pair<std::string, std::string>& key) {
+    differences->push_back(key.first + ": its " + key.second + " on node \"" + node +
+                           "\" differ from this node's");
+  };
+  for (const auto& [key, digest] : here) {
+    auto found = there.find(key);
+    if (found == there.end() || found->second != digest) differs(key);
+  }
+  for (const auto& [key, digest] : there)
+    if (!here.contains(key)) differs(key);
+}
+
+[[noreturn]] void Throw(const Differences& differences) {
+  std::string list;
+  for (const std::string& difference : differences)
+    list.append(list.empty() ? "" : "\n").append(difference);
   throw Error(
       ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-      "sharded table " + table + " would not be the same on every node",
-      "Its " + aspect + " on node \"" + node + "\" differ from this node's.",
+      "sharded tables would not be the same on every node", list,
       "Give every object that the command makes a name. A superuser repairs a node that was "
       "different before under teamscale.scope = local.");
 }
 
-void Compare(const Digests& here, const Digests& there, const std::string& node) {
-  for (const auto& [key, digest] : here) {
-    auto found = there.find(key);
-    if (found == there.end() || found->second != digest)
-      ThrowDifference(key.first, key.second, node);
-  }
-  for (const auto& [key, digest] : there)
-    if (!here.contains(key)) ThrowDifference(key.first, key.second, node);
+// Nodes neither come nor go meanwhile, and no table becomes a sharded one: each change of the
+// catalog writes this row on all active nodes.
+void HoldCatalogHere() {
+  SPI_connect();
+  ExecuteAsExtensionOwner("SELECT FROM teamscale_internal.cluster FOR SHARE", 0, nullptr, nullptr,
+                          nullptr);
+  SPI_finish();
 }
 
 }  // namespace
 
 void LockDefinitions() {
   EnterFromPostgres([] {
+    CallPostgres([] { HoldCatalogHere(); });
     core::NodeId first = ActiveNodes().front();
     if (first == CallPostgres([] { return CurrentShardMap(); })->local_node())
       CallPostgres([] { LockDefinitionsHere(); });
@@ -104,7 +122,10 @@ void CheckSameDefinitions() {
     DigestSink sink;
     ExecuteOnNodes(others, {.sql = kDigests, .effect = Effect::kReads}, &sink);
     Digests here = LocalDigests();
-    for (core::NodeId node : others) Compare(here, sink.by_node[node], map->FindNode(node)->name);
+    Differences differences;
+    for (core::NodeId node : others)
+      Compare(here, sink.by_node[node], map->FindNode(node)->name, &differences);
+    if (!differences.empty()) Throw(differences);
   });
 }
 
@@ -114,5 +135,10 @@ TEAMSCALE_SQL_FUNCTION(teamscale_lock_definitions) {
   using namespace teamscale;
   RequireRouterStatement(kLockThere);
   LockDefinitionsHere();
+  PG_RETURN_VOID();
+}
+
+TEAMSCALE_SQL_FUNCTION(teamscale_check_same_definitions) {
+  teamscale::CheckSameDefinitions();
   PG_RETURN_VOID();
 }

@@ -13,9 +13,11 @@ namespace teamscale {
 
 // Begins a catalog change: raises the epoch on every active node, in the order of their ids, which
 // locks the cluster's row there until the transaction ends. So catalog changes of the whole cluster
-// come one after the other and cannot deadlock. Gives the new epoch. Guarded dialect; throws 55000
-// when the nodes do not agree on the epoch.
-std::int64_t BeginCatalogChange();
+// come one after the other and cannot deadlock. without: nodes that the change leaves out, because
+// it is about them; never this one. Gives the new epoch. What was read of the catalog before is
+// old: it may have waited. Guarded dialect; throws 55000 when the nodes do not agree on the epoch,
+// 40001 when nodes came or went while it waited.
+std::int64_t BeginCatalogChange(std::span<const core::NodeId> without = {});
 
 // The ids of all active nodes, in order. Guarded dialect; throws 55000 when this database is no
 // node.
