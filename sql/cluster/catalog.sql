@@ -1,5 +1,6 @@
 -- The cluster's catalog. The same on every node but for local_node; changed only by teamscale, in one
--- transaction over all active nodes that raises cluster.epoch.
+-- transaction over all active nodes that raises cluster.epoch. It has no foreign keys: pg_restore --jobs
+-- loads the tables of an extension in any order.
 
 CREATE TABLE teamscale_internal.cluster (
     singleton boolean PRIMARY KEY DEFAULT true CHECK (singleton),
@@ -21,7 +22,7 @@ COMMENT ON TABLE teamscale_internal.node IS 'The databases of the cluster and ho
 
 CREATE TABLE teamscale_internal.local_node (
     singleton boolean PRIMARY KEY DEFAULT true CHECK (singleton),
-    node_id integer NOT NULL REFERENCES teamscale_internal.node
+    node_id integer NOT NULL
 );
 COMMENT ON TABLE teamscale_internal.local_node IS 'One row: which of the nodes this database is.';
 
@@ -37,7 +38,7 @@ COMMENT ON TABLE teamscale_internal.colocation_group IS
 
 CREATE TABLE teamscale_internal.bucket (
     bucket_id integer PRIMARY KEY,
-    group_id integer NOT NULL REFERENCES teamscale_internal.colocation_group,
+    group_id integer NOT NULL,
     modulus integer,
     remainder integer,
     "values" text[],
@@ -49,15 +50,15 @@ COMMENT ON TABLE teamscale_internal.bucket IS
     'A part of a group''s key space: a hash remainder, or a set of values in their text form.';
 
 CREATE TABLE teamscale_internal.placement (
-    bucket_id integer PRIMARY KEY REFERENCES teamscale_internal.bucket,
-    node_id integer NOT NULL REFERENCES teamscale_internal.node
+    bucket_id integer PRIMARY KEY,
+    node_id integer NOT NULL
 );
 COMMENT ON TABLE teamscale_internal.placement IS 'Which node holds a bucket.';
 
 CREATE TABLE teamscale_internal.sharded_table (
     table_id integer PRIMARY KEY,
     relation regclass NOT NULL UNIQUE,
-    group_id integer NOT NULL REFERENCES teamscale_internal.colocation_group,
+    group_id integer NOT NULL,
     leaf_actions text[] NOT NULL DEFAULT '{}'
 );
 COMMENT ON TABLE teamscale_internal.sharded_table IS

@@ -1,5 +1,6 @@
 #include "teamscale/postgres/cluster/map.h"
 
+#include <algorithm>
 #include <memory>
 #include <vector>
 
@@ -148,20 +149,18 @@ RawCatalog* ReadCatalog() {
   return raw;
 }
 
-const Row* FindRow(List* rows, int32 id) {
-  ListCell* cell;
-  foreach (cell, rows) {
-    auto* row = static_cast<Row*>(lfirst(cell));
-    if (row->Integer(0) == id) return row;
+// The row of a bucket's colocation group, or null.
+const Row* GroupOf(const RawCatalog& raw, const Row& bucket) {
+  for (int i = 0; i < list_length(raw.groups); ++i) {
+    auto* row = static_cast<const Row*>(list_nth(raw.groups, i));
+    if (row->Integer(0) == bucket.Integer(1)) return row;
   }
-  ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED),
-                  errmsg("teamscale's catalog refers to the missing entry %d", id)));
-  pg_unreachable();
+  return nullptr;
 }
 
 ListValues ListValuesOfBucket(const RawCatalog* raw, const Row* bucket) {
   if (bucket->nulls[4]) return {};
-  const Row* group = FindRow(raw->groups, bucket->Integer(1));
+  const Row* group = GroupOf(*raw, *bucket);
   Oid collation = group->nulls[3] ? InvalidOid : DatumGetObjectId(group->values[3]);
   return ReadListValues(bucket->values[4], DatumGetObjectId(group->values[2]), collation);
 }
@@ -195,26 +194,33 @@ std::unique_ptr<const core::ShardMap> Build(const RawCatalog& raw) {
   });
   boost::unordered_flat_map<core::BucketId, core::NodeId> placement;
   ForEachRow(raw.placements, [&](const Row& row) { placement[row.Integer(0)] = row.Integer(1); });
+  // A catalog that is just being written, by a change of it or a restore, is not whole. Its tables
+  // are sharded all the same: of a bucket that is not complete yet nobody gets an answer.
+  auto has = [](const auto& items, std::int32_t id) {
+    return std::any_of(items.begin(), items.end(),
+                       [id](const auto& item) { return item.id == id; });
+  };
+  std::vector<core::Table> tables;
+  ForEachRow(raw.tables, [&](const Row& row) {
+    tables.push_back({.id = row.Integer(0),
+                      .relation = DatumGetObjectId(row.values[1]),
+                      .group = row.Integer(2)});
+    if (!has(groups, tables.back().group)) groups.push_back({.id = tables.back().group});
+  });
   std::vector<core::Bucket> buckets;
   ForEachRow(raw.buckets, [&](const Row& row) {
-    // While a transaction writes the catalog, its own statements see a part of it.
-    if (!placement.contains(row.Integer(0))) return;
+    auto place = placement.find(row.Integer(0));
+    if (place == placement.end() || !has(nodes, place->second) || !GroupOf(raw, row)) return;
     core::Bucket bucket;
     bucket.id = row.Integer(0);
     bucket.group = row.Integer(1);
-    bucket.node = placement[bucket.id];
+    bucket.node = place->second;
     if (!row.nulls[2]) bucket.modulus = static_cast<std::uint32_t>(row.Integer(2));
     if (!row.nulls[3]) bucket.remainder = static_cast<std::uint32_t>(row.Integer(3));
     ListValues list = CallPostgres([&] { return ListValuesOfBucket(&raw, &row); });
     bucket.values.assign(list.texts, list.texts + list.count);
     bucket.value_hashes.assign(list.hashes, list.hashes + list.count);
     buckets.push_back(std::move(bucket));
-  });
-  std::vector<core::Table> tables;
-  ForEachRow(raw.tables, [&](const Row& row) {
-    tables.push_back({.id = row.Integer(0),
-                      .relation = DatumGetObjectId(row.values[1]),
-                      .group = row.Integer(2)});
   });
   return std::make_unique<const core::ShardMap>(raw.epoch, raw.local_node, std::move(nodes),
                                                 std::move(groups), std::move(buckets),
