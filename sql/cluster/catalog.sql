@@ -6,10 +6,19 @@ CREATE TABLE teamscale_internal.cluster (
     singleton boolean PRIMARY KEY DEFAULT true CHECK (singleton),
     cluster_id uuid NOT NULL,
     epoch bigint NOT NULL,
-    settling_role name NOT NULL
+    settling_role name NOT NULL,
+    last_node_id integer NOT NULL
 );
 COMMENT ON TABLE teamscale_internal.cluster IS
-    'One row: the cluster, the epoch of its map, and the role that settles in-doubt transactions.';
+    'One row: the cluster, the epoch of its map, and the role that settles in-doubt transactions. last_node_id: an id is '
+    'never given twice, as sequences and prepared transactions carry it.';
+
+CREATE FUNCTION teamscale_internal.current_epoch() RETURNS bigint
+    LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+    BEGIN ATOMIC
+        SELECT c.epoch FROM teamscale_internal.cluster AS c;
+    END;
+COMMENT ON FUNCTION teamscale_internal.current_epoch() IS 'The epoch of this node''s catalog.';
 
 CREATE TABLE teamscale_internal.node (
     node_id integer PRIMARY KEY,
@@ -59,11 +68,13 @@ CREATE TABLE teamscale_internal.sharded_table (
     table_id integer PRIMARY KEY,
     relation regclass NOT NULL UNIQUE,
     group_id integer NOT NULL,
-    leaf_actions text[] NOT NULL DEFAULT '{}'
+    leaf_actions text[] NOT NULL DEFAULT '{}',
+    since bigint NOT NULL DEFAULT teamscale_internal.current_epoch()
 );
 COMMENT ON TABLE teamscale_internal.sharded_table IS
     'The sharded tables; relation is this node''s parent, whose partition key is the sharding key. leaf_actions: '
-    'actions of ALTER TABLE that give each leaf its storage options.';
+    'actions of ALTER TABLE that give each leaf its storage options. since: the epoch that began with it, which tells it '
+    'from an earlier table of the same name and id.';
 
 CREATE TABLE teamscale_internal.commit_record (
     gid text PRIMARY KEY,

@@ -15,7 +15,7 @@ INSERT INTO promised_function VALUES
     ('cancel_rewrite(IN "table" regclass)', NULL, 'volatile', 'unsafe', true),
     ('create_cluster(name text, conninfo text, region text)', 'void', 'volatile', 'unsafe', false),
     ('create_event_stream(name text, tables text[], format text, exclude_tables text[], columns text[], exclude_columns text[], row_filter text[], bigint_as text, numeric_as text, transactions boolean, ddl boolean, events boolean, messages text[], origin text, partitions boolean, schemas boolean, max_retained_wal bigint)', 'void', 'volatile', 'unsafe', true),
-    ('disable_node(name text)', 'void', 'volatile', 'unsafe', false),
+    ('disable_node(VARIADIC names text[])', 'void', 'volatile', 'unsafe', false),
     ('distribute_table("table" regclass, key name, method text, buckets integer, colocate_with regclass, sequences text)', 'void', 'volatile', 'unsafe', false),
     ('drop_event_stream(name text)', 'void', 'volatile', 'unsafe', true),
     ('emit_event(topic text, key text, payload json, headers jsonb)', 'void', 'volatile', 'unsafe', false),
