@@ -1,5 +1,6 @@
 """Fixtures: servers, databases, clusters of databases, and a plain database to compare with."""
 
+import contextlib
 import os
 
 import pytest
@@ -17,18 +18,27 @@ def _server_names():
 @pytest.fixture(scope="session")
 def shared_server(_server_names):
     """The server that tests share which do not stop it. Its databases are the tests' own."""
-    server = Server(next(_server_names))
+    server = Server(next(_server_names), shared=True)
     server.start()
     yield server
     server.remove()
 
 
-def servers_made(names):
+@pytest.fixture(scope="session")
+def other_server(_server_names):
+    """A second one, for what takes two. Its databases are the tests' own."""
+    server = Server(next(_server_names), shared=True)
+    server.start()
+    yield server
+    server.remove()
+
+
+def servers_made(names, shared=False):
     """What the two fixtures behind it do."""
     servers = []
 
     def make():
-        server = Server(next(names))
+        server = Server(next(names), shared)
         servers.append(server)
         return server.start()
 
@@ -46,28 +56,31 @@ def make_server(_server_names):
 @pytest.fixture(scope="module")
 def module_server(_server_names):
     """A factory of servers that the tests of a file share, and leave running. Their databases are each test's own."""
-    yield from servers_made(_server_names)
+    yield from servers_made(_server_names, shared=True)
 
 
 @pytest.fixture(scope="module")
-def module_cluster(shared_server):
-    """A factory of clusters on the shared server that the tests of a file share, and clean up after themselves."""
-    databases = []
-
-    def make(nodes):
-        for _ in range(nodes):
-            databases.append(shared_server.create_database())
-            databases[-1].execute("CREATE EXTENSION teamscale")
-        return Cluster(databases[-nodes:])
-
-    yield make
-    for database in databases:
-        shared_server.drop_database(database)
+def two_servers(module_server):
+    """Two of them, which the tests of a file stop at will and start again."""
+    return [module_server(), module_server()]
 
 
 @pytest.fixture
-def make_database(shared_server):
-    """A factory of databases on the shared server (or the given one), with the extension in them."""
+def base_backup(_server_names):
+    """A factory of servers made of base backups of running ones; they are not started."""
+    servers = []
+
+    def make(server, **settings):
+        servers.append(server.base_backup(next(_server_names), **settings))
+        return servers[-1]
+
+    yield make
+    for server in servers:
+        server.remove()
+
+
+@contextlib.contextmanager
+def database_factory(shared_server):
     databases = []
 
     def make(server=None, name=None, extension=True):
@@ -79,8 +92,36 @@ def make_database(shared_server):
 
     yield make
     for database in databases:
-        if database.server is shared_server:
+        if database.server.shared:
             database.server.drop_database(database)
+
+
+@pytest.fixture
+def make_database(shared_server):
+    """A factory of databases on the shared server (or the given one), with the extension in them."""
+    with database_factory(shared_server) as make:
+        yield make
+
+
+@pytest.fixture(scope="module")
+def module_database(shared_server):
+    """The same, for databases that the tests of a file share."""
+    with database_factory(shared_server) as make:
+        yield make
+
+
+@pytest.fixture
+def copy_database():
+    """A factory of copies of databases, by CREATE DATABASE ... TEMPLATE."""
+    copies = []
+
+    def make(database):
+        copies.append(database.server.copy_database(database, f"copy_of_{database.name}"))
+        return copies[-1]
+
+    yield make
+    for copy in copies:
+        copy.server.drop_database(copy)
 
 
 class Cluster:
@@ -98,6 +139,11 @@ class Cluster:
     def __getitem__(self, name) -> Database:
         return self.by_name[name]
 
+    def put(self, name, database):
+        """The database is the node from now on."""
+        self.nodes[self.nodes.index(self.by_name[name])] = database
+        self.by_name[name] = database
+
 
 @pytest.fixture
 def make_cluster(make_database):
@@ -105,6 +151,16 @@ def make_cluster(make_database):
 
     def make(nodes=3, servers=None):
         return Cluster([make_database(server) for server in (servers or [None] * nodes)])
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def module_cluster(module_database):
+    """A factory of clusters on the shared server that the tests of a file share, and clean up after themselves."""
+
+    def make(nodes):
+        return Cluster([module_database() for _ in range(nodes)])
 
     return make
 
@@ -122,11 +178,6 @@ def twin(make_database):
 
 
 @pytest.fixture(scope="module")
-def teams(shared_server):
+def teams(module_cluster):
     """Three nodes with a sharded table (teams.py), for the tests of a file, which leave its rows as they are."""
-    databases = [shared_server.create_database() for _ in range(3)]
-    for database in databases:
-        database.execute("CREATE EXTENSION teamscale")
-    yield Teams(Cluster(databases))
-    for database in databases:
-        shared_server.drop_database(database)
+    return Teams(module_cluster(3))

@@ -49,8 +49,9 @@ class Database:
 class Server:
     """A private server by name. Its data stays over stop and start, until remove."""
 
-    def __init__(self, name):
+    def __init__(self, name, shared=False):
         self.name = name
+        self.shared = shared  # by tests, which therefore drop their databases
         self.port = free_port()
         self.databases = 0
 
@@ -87,6 +88,18 @@ class Server:
     def remove(self):
         self._run("remove")
 
+    def base_backup(self, name, **settings):
+        """A server of another name and port with a base backup of this one's data; it is not started.
+
+        settings are the copy's own; with one for recovery it is restored to a point in time.
+        """
+        self._run("base-backup", name, *(f"{setting} = '{value}'" for setting, value in settings.items()))
+        return Server(name)
+
+    def take_data_of(self, other):
+        """Its data become the other's, as a backup is restored in a server's place. Both are stopped afterwards."""
+        self._run("take-data", other.name)
+
     def configure(self, **settings):
         """ALTER SYSTEM; effective after reload (done here), or after restart for settings that need one."""
         with self.database("postgres").connect() as connection:
@@ -102,6 +115,14 @@ class Server:
         self.databases += 1
         name = name or f"db{self.databases}"
         self.database("postgres").execute(f'CREATE DATABASE "{name}"')
+        return self.database(name)
+
+    def copy_database(self, database, name):
+        """CREATE DATABASE ... TEMPLATE. Nobody may be connected to it meanwhile: other nodes look in now and then."""
+        with self.database("postgres").connect() as connection:
+            connection.execute(f'ALTER DATABASE "{database.name}" ALLOW_CONNECTIONS false')
+            connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{database.name}"')
+            connection.execute(f'ALTER DATABASE "{database.name}" ALLOW_CONNECTIONS true')
         return self.database(name)
 
     def drop_database(self, database):

@@ -67,7 +67,7 @@ def test_what_it_lacks_is_refused_with_the_list(sharded, make_database):
     c = make_database(extension=False)
     with pytest.raises(psycopg.Error) as raised:
         sharded["b"].execute("SELECT teamscale.add_node('c', %s)", [c.conninfo])
-    assert raised.value.sqlstate == "55000" and raised.value.diag.message_detail == "extension hstore"
+    assert raised.value.sqlstate == "55000" and raised.value.diag.message_detail.endswith("extension hstore")
     assert [row[0] for row in sharded["a"].execute("SELECT name FROM teamscale.node ORDER BY 1")] == ["a", "b"]
     c.execute("CREATE EXTENSION hstore")
     sharded["b"].execute("SELECT teamscale.add_node('c', %s)", [c.conninfo])
