@@ -17,11 +17,12 @@ CREATE TABLE teamscale_internal.partition_policy (
     move_to name,
     tablespaces jsonb,
     before_drop regprocedure,
+    storage jsonb,
     PRIMARY KEY (relation, level)
 );
 COMMENT ON TABLE teamscale_internal.partition_policy IS
     'The policies of partitioned tables. level 1: of the table; 2: of each of its partitions. key: the number of the column. '
-    'retain, tablespaces, on_expiry and what follows count at level 1 only.';
+    'retain, tablespaces, on_expiry and what follows count at level 1 only. storage: the storage parameters of new partitions.';
 
 CREATE TABLE teamscale_internal.partition_step (
     relation regclass NOT NULL,

@@ -125,12 +125,41 @@ END
 $$;
 COMMENT ON FUNCTION teamscale_internal.require_known_choices(text, text) IS 'Raises 22023 or 0A000 for what on_expiry and epoch cannot be.';
 
+CREATE FUNCTION teamscale_internal.check_storage_parameters(names text[], "values" text[]) RETURNS void
+    LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'teamscale_check_storage_parameters';
+COMMENT ON FUNCTION teamscale_internal.check_storage_parameters(text[], text[]) IS
+    'Raises 22023 unless these are storage parameters of tables, toast.* among them, and their values.';
+
+CREATE FUNCTION teamscale_internal.require_storage(storage jsonb) RETURNS void
+    LANGUAGE plpgsql STABLE STRICT SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF (CASE WHEN jsonb_typeof(storage) = 'object'
+             THEN EXISTS (SELECT FROM jsonb_each(storage) AS e (k, v) WHERE jsonb_typeof(e.v) NOT IN ('string', 'number', 'boolean'))
+             ELSE true END) THEN
+        RAISE EXCEPTION 'invalid storage of partitions' USING ERRCODE = 'invalid_parameter_value',
+            DETAIL = format('It is %s.', storage), HINT = 'storage is an object of storage parameters: {"fillfactor": 70}.';
+    END IF;
+    PERFORM teamscale_internal.check_storage_parameters(array_agg(e.k), array_agg(e.v)) FROM jsonb_each_text(storage) AS e (k, v);
+END
+$$;
+COMMENT ON FUNCTION teamscale_internal.require_storage(jsonb) IS 'Raises 22023 for what cannot be the storage parameters of partitions.';
+
+-- Partitioned tables have no storage parameters that their partitions could take over.
+CREATE FUNCTION teamscale_internal.partition_storage("table" regclass) RETURNS SETOF text
+    LANGUAGE sql STABLE STRICT SET search_path = pg_catalog, pg_temp AS $$
+    SELECT format('%s = %L', (SELECT string_agg(quote_ident(part), '.' ORDER BY n) FROM string_to_table(e.k, '.') WITH ORDINALITY AS p (part, n)), e.v)
+    FROM jsonb_each_text(nullif(teamscale_internal.read_partition_policy(pg_partition_root("table")) -> 0 -> 'storage', 'null')) AS e (k, v)
+    ORDER BY e.k
+$$;
+COMMENT ON FUNCTION teamscale_internal.partition_storage(regclass) IS
+    'The storage parameters that new partitions of a table, or of a partition of it, get by its policy, as CREATE TABLE has them.';
+
 CREATE FUNCTION teamscale.create_partition_policy(
         "table" regclass, "column" name, every text DEFAULT NULL, kind text DEFAULT 'range', premake integer DEFAULT 4,
         retain text DEFAULT NULL, on_expiry text DEFAULT 'drop', move_to name DEFAULT NULL, time_zone text DEFAULT 'UTC',
         epoch text DEFAULT NULL, "values" jsonb DEFAULT NULL, modulus integer DEFAULT NULL, tablespaces jsonb DEFAULT NULL,
         name_template text DEFAULT '{table}_{period}', default_partition boolean DEFAULT true,
-        before_drop regprocedure DEFAULT NULL, sub_policy jsonb DEFAULT NULL) RETURNS void
+        before_drop regprocedure DEFAULT NULL, sub_policy jsonb DEFAULT NULL, storage jsonb DEFAULT NULL) RETURNS void
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     level_1 jsonb;
@@ -138,6 +167,7 @@ DECLARE
 BEGIN
     PERFORM teamscale_internal.require_partitionable("table", "column", kind);
     PERFORM teamscale_internal.require_known_choices(on_expiry, epoch);
+    PERFORM teamscale_internal.require_storage(storage);
     IF teamscale_internal.read_partition_policy("table") IS NOT NULL THEN
         RAISE EXCEPTION 'table "%" has a partition policy already', "table"
             USING ERRCODE = 'duplicate_object',
@@ -152,7 +182,7 @@ BEGIN
         'relation', "table"::oid, 'level', 1, 'kind', kind, 'premake', premake, 'time_zone', time_zone, 'epoch', epoch,
         'values', "values", 'modulus', modulus, 'name_template', name_template,
         'default_partition', default_partition AND kind <> 'hash', 'retain', retain, 'on_expiry', on_expiry,
-        'move_to', move_to, 'tablespaces', tablespaces, 'before_drop', before_drop::oid,
+        'move_to', move_to, 'tablespaces', tablespaces, 'before_drop', before_drop::oid, 'storage', storage,
         'key', teamscale_internal.column_number("table", "column"),
         'steps', jsonb_build_array(jsonb_build_object('from', NULL, 'every', every)));
     levels := jsonb_build_array(level_1);
@@ -164,13 +194,14 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION teamscale.create_partition_policy(regclass, name, text, text, integer, text, text, name, text, text, jsonb, integer, jsonb,
-        text, boolean, regprocedure, jsonb) IS
+        text, boolean, regprocedure, jsonb, jsonb) IS
     'Gives a partitioned table a policy by which maintenance makes and ends its partitions. every: an interval or a number, of range '
     'partitions; premake: how many periods ahead; retain: an interval, or a number of periods; on_expiry: drop, detach or move (to '
     'schema move_to); time_zone: in which days and months begin, of instants; epoch: seconds or milliseconds, of integer columns; '
     'values: of list partitions, an array of values or of arrays of values; modulus: of hash partitions; tablespaces: '
     '{"age": "tablespace"}; name_template: with {table}, {period}, {from}, {to}, {value}, {modulus}, {remainder}; before_drop: a '
-    'function (regclass) returns boolean that may refuse; sub_policy: column, every, kind and so on of the partitions'' own partitions.';
+    'function (regclass) returns boolean that may refuse; sub_policy: column, every, kind and so on of the partitions'' own partitions; '
+    'storage: storage parameters of new partitions, as {"fillfactor": 70}.';
 
 CREATE FUNCTION teamscale_internal.column_number("table" regclass, "column" name) RETURNS smallint
     LANGUAGE sql STABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
@@ -236,13 +267,14 @@ CREATE FUNCTION teamscale.alter_partition_policy(
         "table" regclass, every text DEFAULT NULL, "from" text DEFAULT NULL, premake integer DEFAULT NULL, retain text DEFAULT NULL,
         on_expiry text DEFAULT NULL, move_to name DEFAULT NULL, "values" jsonb DEFAULT NULL, modulus integer DEFAULT NULL,
         tablespaces jsonb DEFAULT NULL, name_template text DEFAULT NULL, default_partition boolean DEFAULT NULL,
-        before_drop regprocedure DEFAULT NULL, accept_clock boolean DEFAULT false) RETURNS void
+        before_drop regprocedure DEFAULT NULL, accept_clock boolean DEFAULT false, storage jsonb DEFAULT NULL) RETURNS void
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     levels jsonb := teamscale_internal.require_partition_policy("table");
     steps jsonb := levels -> 0 -> 'steps';
 BEGIN
     PERFORM teamscale_internal.require_known_choices(on_expiry, NULL);
+    PERFORM teamscale_internal.require_storage(storage);
     IF "from" IS NOT NULL AND every IS NULL THEN
         RAISE EXCEPTION 'from is given without every' USING ERRCODE = 'invalid_parameter_value',
             HINT = 'every is the width of the partitions from that bound on.';
@@ -257,7 +289,7 @@ BEGIN
         || jsonb_strip_nulls(jsonb_build_object(
             'premake', premake, 'retain', retain, 'on_expiry', on_expiry, 'move_to', move_to, 'values', "values",
             'modulus', modulus, 'tablespaces', tablespaces, 'name_template', name_template, 'default_partition', default_partition,
-            'before_drop', before_drop::oid)));
+            'before_drop', before_drop::oid, 'storage', storage)));
     -- An empty text ends what can be absent.
     levels := jsonb_set(levels, '{0}', (SELECT jsonb_object_agg(k, CASE WHEN k IN ('retain', 'move_to') AND v = '""' THEN 'null' ELSE v END)
                                         FROM jsonb_each(levels -> 0) AS e (k, v)));
@@ -268,7 +300,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION teamscale.alter_partition_policy(regclass, text, text, integer, text, text, name, jsonb, integer, jsonb, text, boolean,
-        regprocedure, boolean) IS
+        regprocedure, boolean, jsonb) IS
     'Changes what is given of a policy; the rest stays. every with from: the width of the partitions from that bound on; retain => '''' '
     'ends the retention; accept_clock: the server''s clock is right although it has jumped, so partitions expire by it again.';
 

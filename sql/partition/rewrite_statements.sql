@@ -17,13 +17,14 @@ CREATE FUNCTION teamscale_internal.storage_clauses(template regclass, tablespace
     LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT coalesce((SELECT format(' WITH (%s)', string_agg(option, ', '))
                      FROM (SELECT unnest(c.reloptions) AS option
-                           UNION ALL SELECT 'toast.' || unnest(t.reloptions) FROM pg_class AS t WHERE t.oid = c.reltoastrelid) AS o
+                           UNION ALL SELECT 'toast.' || unnest(t.reloptions) FROM pg_class AS t WHERE t.oid = c.reltoastrelid
+                           UNION ALL SELECT s FROM teamscale_internal.partition_storage(c.oid) AS s WHERE c.relkind = 'p') AS o
                      HAVING count(*) > 0), '')
         || coalesce(' TABLESPACE ' || quote_ident(coalesce(tablespace, s.spcname)), '')
     FROM pg_class AS c LEFT JOIN pg_tablespace AS s ON s.oid = c.reltablespace WHERE c.oid = template
 $$;
 COMMENT ON FUNCTION teamscale_internal.storage_clauses(regclass, name) IS
-    'The storage options and the tablespace (another one, when given) of a table as CREATE TABLE writes them.';
+    'The storage options and the tablespace (another one, when given) of a table, or of new partitions of it, as CREATE TABLE writes them.';
 
 -- The columns of a unique index as CREATE INDEX writes them.
 CREATE FUNCTION teamscale_internal.index_columns(index regclass) RETURNS text

@@ -8,7 +8,7 @@ COMMENT ON FUNCTION teamscale_internal.describe_partition(regclass) IS
 
 CREATE VIEW teamscale.partition_policy AS
     SELECT p.relation AS "table", p.level, a.attname AS "column", p.kind, s.every, p.premake, p.retain, p.on_expiry, p.move_to,
-           p.time_zone, p.epoch, p."values", p.modulus, p.tablespaces, p.name_template, p.default_partition, p.before_drop
+           p.time_zone, p.epoch, p."values", p.modulus, p.tablespaces, p.name_template, p.default_partition, p.before_drop, p.storage
     FROM teamscale_internal.partition_policy AS p
          JOIN pg_catalog.pg_class AS c ON c.oid = p.relation
          LEFT JOIN pg_catalog.pg_attribute AS a ON a.attrelid = p.relation AND a.attnum = p.key AND NOT a.attisdropped
@@ -34,6 +34,7 @@ COMMENT ON COLUMN teamscale.partition_policy.tablespaces IS 'The tablespace from
 COMMENT ON COLUMN teamscale.partition_policy.name_template IS 'How partitions are named.';
 COMMENT ON COLUMN teamscale.partition_policy.default_partition IS 'Whether there is a partition for rows that no other takes.';
 COMMENT ON COLUMN teamscale.partition_policy.before_drop IS 'The function that may refuse that an expired partition goes.';
+COMMENT ON COLUMN teamscale.partition_policy.storage IS 'The storage parameters of new partitions.';
 GRANT SELECT ON teamscale.partition_policy TO PUBLIC;
 
 -- Not by pg_partition_tree(), which leaves out what is being detached.

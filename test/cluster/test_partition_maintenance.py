@@ -10,10 +10,17 @@ from waiting import until
 LOG = "CREATE TABLE {} (id bigint, at timestamptz NOT NULL, note text, PRIMARY KEY (id, at)) PARTITION BY RANGE (at)"
 
 
+@pytest.fixture(scope="module")
+def server(module_server):
+    """Only what a test calls for is done."""
+    made = module_server()
+    made.configure(**{"teamscale.partition_workers": "0"})
+    return made
+
+
 @pytest.fixture
-def database(make_database):
-    made = make_database()
-    # Only what a test calls for.
+def database(server, make_database):
+    made = make_database(server)
     made.execute("ALTER DATABASE {} SET timezone = 'UTC'".format(made.name))
     return made
 

@@ -85,11 +85,13 @@ def test_rows_leave_the_default_partition_while_it_dies_at_every_step(database):
 def test_each_value_that_turns_up_gets_its_partition(database):
     with database.connect() as session:
         session.execute("CREATE TABLE t (id bigint, region text, PRIMARY KEY (id, region)) PARTITION BY LIST (region)")
-        session.execute("SELECT teamscale.create_partition_policy('t', 'region', kind => 'list')")
+        session.execute("""SELECT teamscale.create_partition_policy('t', 'region', kind => 'list', storage => '{"fillfactor": 70}')""")
         session.execute("INSERT INTO t SELECT i, (ARRAY['eu', 'us', 'it''s'])[1 + i % 3] FROM generate_series(1, 99) AS i")
     assert maintain(database) == []
     assert sorted(counts(database, "t").values()) == [33, 33, 33] and database.value("SELECT count(*) FROM t_default") == 0
     assert plan(database) == []
+    options = "SELECT DISTINCT array_to_string(reloptions, ', ') FROM pg_class WHERE relispartition AND relkind = 'r'"
+    assert database.execute(options) == [("fillfactor=70",)]
 
 
 def test_hash_partitions_are_split_when_the_modulus_grows(database):

@@ -9,12 +9,14 @@
 #include "teamscale/postgres/partition/lock_attempts.h"
 #include "teamscale/postgres/partition/maintenance_record.h"
 #include "teamscale/postgres/partition/rewrite_action.h"
+#include "teamscale/postgres/partition/rewrite_steps.h"
 #include "teamscale/postgres/partition/stored_policy.h"
 #include "teamscale/postgres/partition/table_owner.h"
 #include "teamscale/postgres/worker/owner_session.h"
 
 extern "C" {
 #include "catalog/namespace.h"
+#include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
@@ -41,8 +43,9 @@ std::string PartitionByClause(const core::PartitionPolicy& policy) {
 // A new leaf is made beside its parent and attached: that takes a weaker lock than CREATE TABLE ...
 // PARTITION OF. It is empty, so that attaching looks at no row. What is below a leaf that nobody
 // sees yet is made in place.
+// with: what comes to leaves alone.
 void AppendCreate(const core::NewPartition& partition, const std::string& parent, bool attach,
-                  Statements* statements) {
+                  const std::string& with, Statements* statements) {
   std::string name = core::QuoteName(partition.name);
   std::string sql = "CREATE TABLE " + name;
   if (attach)
@@ -51,12 +54,12 @@ void AppendCreate(const core::NewPartition& partition, const std::string& parent
            " INCLUDING COMPRESSION)";
   else
     sql += " PARTITION OF " + parent + " " + core::BoundClause(partition.bound);
-  if (partition.below) sql += PartitionByClause(*partition.below);
+  sql += partition.below ? PartitionByClause(*partition.below) : with;
   if (!partition.tablespace.empty())
     sql += " TABLESPACE " + core::QuoteIdentifier(partition.tablespace);
   statements->push_back(sql);
   for (const core::NewPartition& part : partition.parts)
-    AppendCreate(part, name, false, statements);
+    AppendCreate(part, name, false, with, statements);
   if (attach)
     statements->push_back("ALTER TABLE " + parent + " ATTACH PARTITION " + name + " " +
                           core::BoundClause(partition.bound));
@@ -69,10 +72,25 @@ void AppendOwner(const core::NewPartition& partition, const std::string& owner,
   for (const core::NewPartition& part : partition.parts) AppendOwner(part, owner, statements);
 }
 
+// The storage parameters of new leaves, as the policy has them.
+std::string WithClause(Oid parent) {
+  const char* parameters = CallPostgres([parent] {
+    Oid types[] = {REGCLASSOID};
+    Datum values[] = {ObjectIdGetDatum(parent)};
+    return static_cast<const char*>(
+        linitial(ReadStatements("SELECT pg_catalog.string_agg(s, ', ')"
+                                " FROM teamscale_internal.partition_storage($1) AS s",
+                                1, types, values, nullptr)));
+  });
+  return parameters ? " WITH (" + std::string(parameters) + ")" : "";
+}
+
+// Guarded; within a transaction.
 Statements CreateStatements(const core::Action& action) {
   Statements statements;
+  std::string with = WithClause(action.parent.id);
   for (const core::NewPartition& partition : action.created)
-    AppendCreate(partition, core::QuoteName(action.parent.name), true, &statements);
+    AppendCreate(partition, core::QuoteName(action.parent.name), true, with, &statements);
   return statements;
 }
 
