@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "teamscale/postgres/boundary/guard.h"
+#include "teamscale/postgres/cluster/constraint_modes.h"
 #include "teamscale/postgres/cluster/map.h"
 #include "teamscale/postgres/cluster/node_session.h"
 #include "teamscale/postgres/cluster/remote_error.h"
@@ -128,6 +129,7 @@ void RemoteSession::ThrowLost() const {
 
 void RemoteSession::BeginFlight() {
   flight_ = Flight{};
+  flight_.constraint_modes = constraint_modes_;
   connection_.BeginFlight();
 }
 
@@ -184,17 +186,29 @@ void RemoteSession::AddTransaction(Effect effect) {
   int level = GetCurrentTransactionNestLevel();
   if (release_level_ > 0)
     AddCommand(StepKind::kRelease, "RELEASE SAVEPOINT " + Savepoint(release_level_));
-  for (int next = savepoint_level_ + 1; next <= level; ++next)
+  for (int next = savepoint_level_ + 1; next <= level; ++next) {
+    AddConstraintModes(next);
     AddCommand(StepKind::kSavepoint, "SAVEPOINT " + Savepoint(next), next);
+  }
+}
+
+void RemoteSession::AddConstraintModes(int below_level) {
+  const std::vector<ConstraintMode>& modes = ConstraintModes();
+  int& next = flight_.constraint_modes;
+  while (next < static_cast<int>(modes.size()) && modes[next].level < below_level) {
+    AddCommand(StepKind::kConstraints, modes[next].command, next + 1);
+    ++next;
+  }
 }
 
 // Settings that change within a transaction follow its savepoint: so an error in them can be rolled
-// back to it.
+// back to it. What SET CONSTRAINTS fires sees them.
 void RemoteSession::AddContext(Effect effect) {
   bool begun = in_transaction_;
   if (!begun) AddSettings();
   AddTransaction(effect);
   if (begun) AddSettings();
+  AddConstraintModes(GetCurrentTransactionNestLevel() + 1);
 }
 
 std::string RemoteSession::AddPrepare(const RemoteStatement& statement) {
@@ -269,6 +283,9 @@ void RemoteSession::Succeeded(const Step& step) {
       break;
     case StepKind::kSavepoint:
       savepoint_level_ = step.level;
+      break;
+    case StepKind::kConstraints:
+      constraint_modes_ = step.level;
       break;
     case StepKind::kParse:
       prepared_.Add(flight_.key, step.text);
@@ -441,6 +458,7 @@ void RemoteSession::LeaveTransaction() {
   wrote_ = false;
   begun_level_ = 0;
   savepoint_level_ = 0;
+  constraint_modes_ = 0;
   release_level_ = 0;
   prepared_gid_.clear();
   settings_in_transaction_ = false;
@@ -487,6 +505,7 @@ void RemoteSession::AbortSubtransaction(int level) noexcept {
   }
   if (!in_order) broken_ = true;
   savepoint_level_ = level - 1;
+  constraint_modes_ = std::min(constraint_modes_, static_cast<int>(ConstraintModes().size()));
   if (release_level_ >= level) release_level_ = 0;
   if (settings_in_transaction_) settings_version_ = 0;
   read_only_ = false;

@@ -20,6 +20,7 @@
 #include "teamscale/postgres/cluster/boot.h"
 #include "teamscale/postgres/cluster/cluster_row.h"
 #include "teamscale/postgres/cluster/commit_record.h"
+#include "teamscale/postgres/cluster/constraint_modes.h"
 #include "teamscale/postgres/cluster/map.h"
 #include "teamscale/postgres/cluster/node_session.h"
 #include "teamscale/postgres/cluster/node_state.h"
@@ -305,8 +306,10 @@ void AfterAbort() noexcept {
 bool this_node_used = false;
 
 void OnTransactionEvent(XactEvent event, void*) {
-  if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE)
+  if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE) {
     this_node_used = false;
+    ForgetConstraintModes();
+  }
   if (Sessions().empty()) return;
   switch (event) {
     case XACT_EVENT_PRE_COMMIT:
@@ -327,8 +330,9 @@ void OnTransactionEvent(XactEvent event, void*) {
 }
 
 void OnSubtransactionEvent(SubXactEvent event, SubTransactionId, SubTransactionId, void*) {
-  if (Sessions().empty()) return;
   int level = GetCurrentTransactionNestLevel();
+  if (event == SUBXACT_EVENT_COMMIT_SUB) CommitConstraintModes(level);
+  if (event == SUBXACT_EVENT_ABORT_SUB) AbortConstraintModes(level);
   for (auto& [key, session] : Sessions()) {
     if (event == SUBXACT_EVENT_COMMIT_SUB) session->CommitSubtransaction(level);
     if (event == SUBXACT_EVENT_ABORT_SUB) session->AbortSubtransaction(level);
@@ -376,6 +380,20 @@ void CheckIsolation(const core::Node& node) {
   if (this_node_used) RefuseSerializable(name, "this node");
   for (RemoteSession* session : Participants())
     if (session->node() != node.id) RefuseSerializable(name, session->connection().what());
+}
+
+// For a statement to be sent, or throws.
+void MakeReady(RemoteSession& session) {
+  const std::string& what = session.connection().what();
+  if (!session.usable())
+    throw Error(ERRCODE_CONNECTION_FAILURE, "lost the connection to " + what,
+                "What this transaction did there is lost.", "Roll back and try again.");
+  session.MakeWay();
+  // Another statement's rows are just being read.
+  if (session.connection().busy())
+    throw Error(ERRCODE_FEATURE_NOT_SUPPORTED, "the connection to " + what + " is in use",
+                "A statement within another statement needs the same node.",
+                "Let the outer statement end first.");
 }
 
 }  // namespace
@@ -439,17 +457,18 @@ RemoteSession& UseSession(core::NodeId id, Effect effect) {
     throw Error(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
                 "node \"" + node.name + "\" is another database now",
                 "This transaction has used the one before.", "Roll back and try again.");
-  if (!session.usable())
-    throw Error(ERRCODE_CONNECTION_FAILURE, "lost the connection to node \"" + node.name + "\"",
-                "What this transaction did there is lost.", "Roll back and try again.");
-  session.MakeWay();
-  // Another statement's rows are just being read.
-  if (session.connection().busy())
-    throw Error(ERRCODE_FEATURE_NOT_SUPPORTED,
-                "the connection to node \"" + node.name + "\" is in use",
-                "A statement within another statement needs the same node.",
-                "Let the outer statement end first.");
+  MakeReady(session);
   return session;
+}
+
+void SetConstraintMode(std::string command, bool immediate) {
+  NoteConstraintMode(std::move(command));
+  if (!immediate) return;
+  for (RemoteSession* session : Participants()) {
+    if (!session->wrote()) continue;
+    MakeReady(*session);
+    session->Join(Effect::kReads);
+  }
 }
 
 void UseThisNode() {

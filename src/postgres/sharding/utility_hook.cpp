@@ -26,7 +26,9 @@ namespace {
 ProcessUtility_hook_type previous_hook = nullptr;
 
 // Not where no catalog can be read either: in an aborted transaction, or outside any.
-bool MayConcernTables(const Node* tree) { return !NamesNoTable(tree) && IsTransactionState(); }
+bool MayConcernTables(const Node* tree) {
+  return (!NamesNoTable(tree) || IsA(tree, ConstraintsSetStmt)) && IsTransactionState();
+}
 
 bool IsConcerned(const UtilityCall& call) {
   // A subcommand belongs to a command that was looked at before.
@@ -76,6 +78,8 @@ bool ActOnAllNodes(const UtilityCall& call) {
       return MaintainShardedTables(call);
     case T_LockStmt:
       return LockShardedTables(call);
+    case T_ConstraintsSetStmt:
+      return SetConstraintsEverywhere(call);
     default:
       return false;
   }

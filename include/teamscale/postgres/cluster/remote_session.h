@@ -3,8 +3,8 @@
 //
 // What a statement needs beforehand travels with it, in one flight:
 //
-//   [settings, Sync] [BEGIN] [RELEASE] [SAVEPOINT ...] [settings] [DEALLOCATE] [Parse] statement,
-//   Sync
+//   [settings, Sync] [BEGIN] [RELEASE] [SAVEPOINT ...] [settings] [SET CONSTRAINTS ...]
+//   [DEALLOCATE] [Parse] statement, Sync
 //
 // Settings go before BEGIN, with a Sync of their own: so a ROLLBACK does not take them back. A
 // statement without parameters may consist of several commands, which libpq's pipeline does not
@@ -85,6 +85,7 @@ class RemoteSession {
     kReadOnly,
     kRelease,
     kSavepoint,
+    kConstraints,
     kDeallocate,
     kParse,
     kStatement,
@@ -92,12 +93,13 @@ class RemoteSession {
   };
   struct Step {
     StepKind kind;
-    int level = 0;          // of a savepoint
+    int level = 0;          // of a savepoint; of constraint modes, how many are followed then
     std::string text = {};  // the name of a prepared statement
   };
   struct Flight {
     std::vector<Step> steps;
     std::size_t current = 0;
+    int constraint_modes = 0;  // that are followed when it has succeeded
     bool current_failed = false;
     bool single_rows = false;
     bool cached_statement = false;  // it was prepared before this flight
@@ -115,6 +117,8 @@ class RemoteSession {
   void AddSync();
   void AddSettings();
   void AddTransaction(Effect effect);
+  // Those of the subtransactions above the level that are still to be sent.
+  void AddConstraintModes(int below_level);
   void AddContext(Effect effect);
   // Gives the name of the prepared statement.
   std::string AddPrepare(const RemoteStatement& statement);
@@ -149,9 +153,10 @@ class RemoteSession {
   bool in_transaction_ = false;
   bool wrote_ = false;
   bool read_only_ = false;
-  int begun_level_ = 0;      // the subtransaction that BEGIN belongs to
-  int savepoint_level_ = 0;  // the innermost savepoint's
-  int release_level_ = 0;    // of the outermost savepoint that is no longer needed; 0: none
+  int begun_level_ = 0;       // the subtransaction that BEGIN belongs to
+  int savepoint_level_ = 0;   // the innermost savepoint's
+  int constraint_modes_ = 0;  // how many of the transaction's are followed there
+  int release_level_ = 0;     // of the outermost savepoint that is no longer needed; 0: none
   std::string prepared_gid_;
 };
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 
 #include "teamscale/core/sharding/shard_map.h"
 #include "teamscale/postgres/cluster/remote_session.h"
@@ -27,6 +28,10 @@ RemoteSession& UseSession(core::NodeId node, Effect effect);
 // Notes that the current transaction uses this node's own buckets. Throws 0A000 when it is
 // SERIALIZABLE and uses another node too, as UseSession does.
 void UseThisNode();
+
+// SET CONSTRAINTS, which this node has run: the transaction's sessions follow, those that have
+// written at once when it is IMMEDIATE, for it fires what was deferred there.
+void SetConstraintMode(std::string command, bool immediate);
 
 // Closes the sessions that take no part in the current transaction (DISCARD ALL).
 void CloseIdleSessions();

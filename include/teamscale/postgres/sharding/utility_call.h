@@ -43,6 +43,7 @@ bool TruncateShardedTables(const UtilityCall& call);  // truncate_command.cpp
 bool MaintainShardedTables(const UtilityCall& call);  // maintenance_command.cpp: VACUUM, ANALYZE,
                                                       // CLUSTER, REINDEX
 bool LockShardedTables(const UtilityCall& call);      // lock_command.cpp
+bool SetConstraintsEverywhere(const UtilityCall& call);  // constraints_command.cpp
 
 // Raises for every other command that would change a sharded table on this node alone.
 // definition_command.cpp
