@@ -370,7 +370,9 @@ TEST(PlanRanges, LeavesSourcesOfARewriteAlone) {
 }
 
 TEST(PlanRanges, DrainsWhenNoOtherRewriteIsUnderWay) {
-  Model model(Monthly());
+  PartitionPolicy policy = Monthly();
+  policy.default_partition = true;
+  Model model(policy);
   model.Run(Civil(2024, 1, 15));
   model.Insert({.at = Civil(2024, 7, 1)});
   model.rewrites = {{.id = 5, .operation = "split", .parent = 1, .parent_name = {"public", "t"}}};
