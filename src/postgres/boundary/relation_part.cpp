@@ -60,6 +60,19 @@ Oid ReadOid(HeapTuple tuple, Relation catalog, AttrNumber attribute) {
 
 }  // namespace
 
+bool ChangesDefinition(ObjectAccessType access, const void* argument) {
+  switch (access) {
+    case OAT_DROP:
+    case OAT_POST_CREATE:
+    case OAT_TRUNCATE:
+      return true;
+    case OAT_POST_ALTER:
+      return !argument || !static_cast<const ObjectAccessPostAlter*>(argument)->is_internal;
+    default:
+      return false;
+  }
+}
+
 bool FindRelationPart(Oid catalog, Oid object, RelationPart* part) {
   *part = {InvalidOid, InvalidOid};
   const PartCatalog* found = FindCatalog(catalog);

@@ -87,19 +87,6 @@ void CheckRelation(Oid relation) {
   if (RoleOf(relation).concerned) Refuse(relation);
 }
 
-bool IsOfInterest(ObjectAccessType access, const void* argument) {
-  switch (access) {
-    case OAT_DROP:
-    case OAT_POST_CREATE:
-    case OAT_TRUNCATE:
-      return true;
-    case OAT_POST_ALTER:
-      return !argument || !static_cast<const ObjectAccessPostAlter*>(argument)->is_internal;
-    default:
-      return false;
-  }
-}
-
 // The mirror alone truncates the copy; a source may be truncated by anybody who may.
 void CheckTruncate(Oid relation) {
   if (RoleOf(relation).is_copy) Refuse(relation);
@@ -131,7 +118,7 @@ void ObjectAccess(ObjectAccessType access, Oid catalog, Oid object, int sub_obje
                   void* argument) {
   if (previous_object_access) previous_object_access(access, catalog, object, sub_object, argument);
   if (own_ddl || creating_extension || object < FirstNormalObjectId || !IsTransactionState() ||
-      !IsOfInterest(access, argument))
+      !ChangesDefinition(access, argument))
     return;
   CheckAccess(access, catalog, object, sub_object);
 }

@@ -56,23 +56,10 @@ void CheckAccess(ObjectAccessType access, Oid catalog, Oid object, int sub_objec
   }
 }
 
-bool IsOfInterest(ObjectAccessType access, const void* argument) {
-  switch (access) {
-    case OAT_DROP:
-    case OAT_POST_CREATE:
-    case OAT_TRUNCATE:
-      return true;
-    case OAT_POST_ALTER:
-      return !argument || !static_cast<const ObjectAccessPostAlter*>(argument)->is_internal;
-    default:
-      return false;
-  }
-}
-
 void ObjectAccess(ObjectAccessType access, Oid catalog, Oid object, int sub_object,
                   void* argument) {
   if (previous_object_access) previous_object_access(access, catalog, object, sub_object, argument);
-  if (!IsOfInterest(access, argument) || object < FirstNormalObjectId || !IsTransactionState())
+  if (!ChangesDefinition(access, argument) || object < FirstNormalObjectId || !IsTransactionState())
     return;
   if (const core::ShardMap* map = CurrentShardMap(); map && !map->tables().empty())
     CheckAccess(access, catalog, object, sub_object);

@@ -4,6 +4,10 @@
 
 #include "teamscale/postgres/boundary/server.h"
 
+extern "C" {
+#include "catalog/objectaccess.h"
+}
+
 namespace teamscale {
 
 struct RelationPart {
@@ -14,5 +18,8 @@ struct RelationPart {
 // False when the object is no part of a relation. Sees rows that the current command has written,
 // too: object access hooks are called before it ends.
 bool FindRelationPart(Oid catalog, Oid object, RelationPart* part);
+
+// For object access hooks: whether an object was made, dropped or emptied, or altered by a user.
+bool ChangesDefinition(ObjectAccessType access, const void* argument);
 
 }  // namespace teamscale
