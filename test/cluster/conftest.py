@@ -6,7 +6,11 @@ import os
 import pytest
 
 from postgres import Database, Server
+from roles import drop_roles, names_of_roles, roles_as_before
 from teams import Teams
+
+# The servers that tests of all files share, while they run, and the roles that they had at first.
+SHARED = {}
 
 
 @pytest.fixture(scope="session")
@@ -15,22 +19,45 @@ def _server_names():
     return iter(f"cluster-{process}-{number}" for number in range(1, 10000))
 
 
+@contextlib.contextmanager
+def server_for_all(names):
+    server = Server(next(names), shared=True)
+    server.start()
+    SHARED[server] = names_of_roles(server)
+    yield server
+    del SHARED[server]
+    server.remove()
+
+
 @pytest.fixture(scope="session")
 def shared_server(_server_names):
     """The server that tests share which do not stop it. Its databases are the tests' own."""
-    server = Server(next(_server_names), shared=True)
-    server.start()
-    yield server
-    server.remove()
+    with server_for_all(_server_names) as server:
+        yield server
 
 
 @pytest.fixture(scope="session")
 def other_server(_server_names):
     """A second one, for what takes two. Its databases are the tests' own."""
-    server = Server(next(_server_names), shared=True)
-    server.start()
-    yield server
-    server.remove()
+    with server_for_all(_server_names) as server:
+        yield server
+
+
+# Roles belong to servers. These two are the first of their scope, hence done when databases of that scope are gone.
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _roles_of_a_file():
+    yield
+    for server, at_first in SHARED.items():
+        drop_roles(server, names_of_roles(server) - at_first)
+
+
+@pytest.fixture(autouse=True)
+def _roles_of_a_test(request):
+    uses = {"shared_server", "other_server"} & set(request.fixturenames)
+    with roles_as_before(list(SHARED) if uses else []):
+        yield
 
 
 def servers_made(names, shared=False):

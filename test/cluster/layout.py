@@ -73,12 +73,3 @@ def all_rows_of(database, table):
     with database.connect() as connection:
         connection.execute("SET teamscale.scope = local")
         return connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
-
-
-def make_roles(cluster, *names):
-    """Roles that may log in, on every server of the cluster."""
-    for database in cluster.nodes:
-        for name in names:
-            database.execute(
-                f'DO $$ BEGIN CREATE ROLE "{name}" LOGIN; EXCEPTION WHEN duplicate_object OR unique_violation THEN END $$'
-            )

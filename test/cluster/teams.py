@@ -77,13 +77,3 @@ def refused(session, sql, parameters=None):
     assert raised.sqlstate == "0A000", (sql, raised)
     assert raised.diag.message_hint, (sql, raised)
     return raised
-
-
-def make_roles(teams, *names):
-    """Roles that may log in, on the server of the cluster, and use schema public."""
-    for name in names:
-        teams["a"].execute(
-            f"DO $$ BEGIN CREATE ROLE {name} LOGIN; EXCEPTION WHEN duplicate_object OR unique_violation THEN END $$"
-        )
-    for node in teams.cluster.nodes:
-        node.execute(f"GRANT ALL ON SCHEMA public TO {', '.join(names)}")

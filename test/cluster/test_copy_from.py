@@ -7,6 +7,7 @@ import psycopg
 import pytest
 
 from layout import all_rows, rows_by_node, shard
+from roles import make_roles
 
 COLUMNS = """
     team_id bigint NOT NULL, id integer, name text DEFAULT 'unnamed', size numeric(8, 2) CHECK (size >= 0),
@@ -142,8 +143,7 @@ def test_a_default_is_evaluated_once_for_each_row_on_the_router(cluster):
 
 def test_whoever_may_insert_some_columns_copies_those(sharded):
     sharded["a"].execute("SELECT teamscale.run_on_all_nodes('GRANT INSERT (team_id, id) ON assignment TO PUBLIC')")
-    with sharded["a"].connect() as connection:
-        connection.execute("DO $$ BEGIN CREATE ROLE loader LOGIN; EXCEPTION WHEN duplicate_object THEN END $$")
+    make_roles(sharded, "loader")
     loader = sharded["a"].connect(user="loader")
     assert copy(loader, "COPY assignment (team_id, id) FROM STDIN", b"1\t1\n2\t2\n3\t3\n4\t4\n") == 4
     assert copy(loader, "COPY assignment (team_id, id, name) FROM STDIN", b"1\t9\tx\n")[0] == "42501"
@@ -152,8 +152,7 @@ def test_whoever_may_insert_some_columns_copies_those(sharded):
 
 
 def test_row_security_is_refused_as_by_a_plain_table(sharded):
-    with sharded["a"].connect() as connection:
-        connection.execute("DO $$ BEGIN CREATE ROLE loader LOGIN; EXCEPTION WHEN duplicate_object THEN END $$")
+    make_roles(sharded, "loader")
     for command in [
         "GRANT ALL ON assignment TO loader", "ALTER TABLE assignment ENABLE ROW LEVEL SECURITY",
         "CREATE POLICY few ON assignment USING (team_id < 10)",

@@ -3,7 +3,7 @@
 import psycopg
 import pytest
 
-from layout import make_roles
+from roles import make_roles
 from snapshot import changes, snapshots
 
 

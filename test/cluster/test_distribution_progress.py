@@ -5,7 +5,7 @@ import concurrent.futures
 import psycopg
 import pytest
 
-from layout import make_roles
+from roles import make_roles
 from waiting import stopped_at, until
 
 VIEW = "SELECT pid, \"table\"::text, command, phase, rows_total, rows_moved FROM teamscale.stat_progress_distribute"

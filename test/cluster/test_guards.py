@@ -4,7 +4,8 @@ made of them stay as they are, by whatever way a command comes to them. Each ref
 import psycopg
 import pytest
 
-from teams import NODES, ROWS, error, make_roles, refused
+from roles import make_roles
+from teams import NODES, ROWS, error, refused
 
 OWN_OBJECTS = [
     "DROP EXTENSION teamscale",
@@ -32,7 +33,8 @@ OWN_OBJECTS = [
 
 @pytest.fixture(scope="module")
 def guarded(teams):
-    make_roles(teams, "clerk")
+    make_roles(teams.cluster, "clerk")
+    teams.everywhere("GRANT ALL ON SCHEMA public TO clerk")
     teams.everywhere("CREATE SCHEMA place")
     teams["a"].execute("CREATE TABLE place.visit (team_id bigint NOT NULL, note text)")
     teams["a"].execute("SELECT teamscale.distribute_table('place.visit', 'team_id', method => 'list')")

@@ -3,7 +3,8 @@ undistribute_table: catalog compared with catalog, and the rows."""
 
 import pytest
 
-from layout import all_rows, make_roles
+from layout import all_rows
+from roles import make_roles
 from table_description import describe, describe_storage, differences, leaves, sequence_ranges
 
 # Types, functions and a collation that the table uses and no other node has.

@@ -7,7 +7,8 @@ import struct
 import psycopg
 import pytest
 
-from teams import NODES, ROWS, error, make_roles, refused, run
+from roles import make_roles
+from teams import NODES, ROWS, error, refused, run
 
 LOCAL = "-c teamscale.scope=local"
 
@@ -15,7 +16,8 @@ LOCAL = "-c teamscale.scope=local"
 @pytest.fixture(scope="module")
 def clerks(teams):
     """clerk may read and write the tables; the functions and views belong to boss, who may as well."""
-    make_roles(teams, "clerk", "boss")
+    make_roles(teams.cluster, "clerk", "boss")
+    teams.everywhere("GRANT ALL ON SCHEMA public TO clerk, boss")
     teams.everywhere("GRANT ALL ON assignment TO clerk, boss")
     teams.everywhere("CREATE FUNCTION one_team(team bigint) RETURNS bigint LANGUAGE sql AS"
                      " 'SELECT count(*) FROM assignment WHERE team_id = team'")

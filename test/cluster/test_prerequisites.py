@@ -3,7 +3,8 @@
 import psycopg
 import pytest
 
-from layout import all_rows, make_roles
+from layout import all_rows
+from roles import make_roles
 from snapshot import changes, snapshots
 
 

@@ -7,6 +7,8 @@ every node, with SQLSTATE 0A000, a DETAIL and a HINT.
 import psycopg
 import pytest
 
+from roles import make_roles
+
 TABLES = [
     "CREATE TABLE team (team_id bigint PRIMARY KEY, name text NOT NULL, parent bigint)",
     "CREATE TABLE assignment (team_id bigint NOT NULL, server_id int NOT NULL, role text DEFAULT 'web', size numeric,"
@@ -404,7 +406,7 @@ def test_a_plan_of_another_scope_does_not_answer(both):
 
 def test_row_security_pins_and_filters(both):
     admin = both.sessions[0]
-    admin.execute("DO $$ BEGIN CREATE ROLE tenant LOGIN; EXCEPTION WHEN duplicate_object THEN END $$")
+    make_roles(both.cluster, "tenant")
     for statement in (
         "GRANT SELECT, INSERT, UPDATE ON assignment, member TO tenant",
         "ALTER TABLE assignment ENABLE ROW LEVEL SECURITY",

@@ -8,6 +8,7 @@ import psycopg
 import pytest
 
 from layout import shard
+from roles import make_roles
 
 KEYS = int(os.environ.get("TEAMSCALE_KEYS", "400"))
 
@@ -116,8 +117,7 @@ def test_what_is_not_sharded_or_not_placed(cluster):
 
 
 def test_any_role_may_ask_where_a_key_is(sharded):
-    with sharded["a"].connect() as connection:
-        connection.execute("DO $$ BEGIN CREATE ROLE reader LOGIN; EXCEPTION WHEN duplicate_object THEN END $$")
+    make_roles(sharded, "reader")
     reader = sharded["a"].connect(user="reader")
     reader.execute("SET search_path = pg_temp")
     assert reader.execute("SELECT teamscale.node_of('public.t', 1)").fetchone()[0] in "abc"

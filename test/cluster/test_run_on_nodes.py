@@ -6,6 +6,7 @@ import psycopg
 import pytest
 
 from layout import all_rows, shard
+from roles import make_roles
 
 TABLE = "CREATE TABLE assignment (team_id bigint NOT NULL, id integer, name text, PRIMARY KEY (team_id, id)) PARTITION BY HASH (team_id)"
 
@@ -19,10 +20,6 @@ def sharded(cluster):
 
 def run_on_all(connection, sql):
     return connection.execute("SELECT * FROM teamscale.run_on_all_nodes(%s)", [sql]).fetchall()
-
-
-def make_role(cluster, name):
-    cluster["a"].execute(f"DO $$ BEGIN CREATE ROLE {name} LOGIN; EXCEPTION WHEN duplicate_object THEN END $$")
 
 
 def error(connection, sql, parameters=None):
@@ -108,7 +105,7 @@ def test_definitions_change_everywhere_and_are_the_same(sharded):
 
 
 def test_leaves_follow_their_table_to_another_owner(sharded):
-    make_role(sharded, "clerk")
+    make_roles(sharded, "clerk")
     for database in sharded.nodes:
         database.execute("GRANT CREATE ON SCHEMA public TO clerk")
     run_on_all(sharded["b"].connect(), "ALTER TABLE assignment OWNER TO clerk")
@@ -184,7 +181,7 @@ def test_concurrently_is_refused_where_it_would_wait_for_its_caller(sharded):
 
 
 def test_it_runs_as_the_caller(sharded):
-    make_role(sharded, "clerk")
+    make_roles(sharded, "clerk")
     clerk = sharded["a"].connect(user="clerk")
     for node in "ab":
         rows = clerk.execute("SELECT result FROM teamscale.run_on_node(%s, 'SELECT current_user, session_user')", [node]).fetchall()
@@ -216,7 +213,7 @@ def test_bad_input(sharded):
 
 
 def test_what_routers_call_on_other_nodes_is_closed_to_what_users_send_through_them(sharded):
-    make_role(sharded, "clerk")
+    make_roles(sharded, "clerk")
     sharded["a"].execute("SELECT teamscale.run_on_all_nodes('GRANT SELECT ON assignment TO clerk')")
     epochs = [node.value("SELECT epoch FROM teamscale_internal.cluster") for node in sharded.nodes]
     calls = [

@@ -4,6 +4,7 @@ import psycopg
 import pytest
 
 from layout import all_rows, rows_by_node, shard
+from roles import make_roles
 
 COLUMNS = """
     team_id bigint NOT NULL, id integer NOT NULL, dropped text, name varchar(20) DEFAULT 'unnamed',
@@ -190,12 +191,8 @@ def run_everywhere(cluster, *commands):
         cluster["a"].execute("SELECT teamscale.run_on_all_nodes(%s)", [command])
 
 
-def make_role(cluster, name):
-    cluster["a"].execute(f"DO $$ BEGIN CREATE ROLE {name} LOGIN; EXCEPTION WHEN duplicate_object THEN END $$")
-
-
 def test_row_security_holds_on_every_node(sharded, plain):
-    make_role(sharded, "clerk")
+    make_roles(sharded, "clerk")
     commands = [
         "GRANT ALL ON assignment TO clerk", "ALTER TABLE assignment ENABLE ROW LEVEL SECURITY",
         "CREATE POLICY small ON assignment USING (team_id < 50) WITH CHECK (size < 10)",
@@ -222,7 +219,7 @@ def test_row_security_holds_on_every_node(sharded, plain):
 
 
 def test_privileges_on_columns_are_enough(sharded):
-    make_role(sharded, "clerk")
+    make_roles(sharded, "clerk")
     run_everywhere(sharded, "GRANT INSERT (team_id, id), SELECT (team_id) ON assignment TO clerk")
     connection = sharded["a"].connect(user="clerk")
     values = "VALUES (1, 1), (2, 2), (3, 3), (4, 4)"

@@ -4,6 +4,7 @@ import psycopg
 import pytest
 
 from layout import all_rows, shard
+from roles import make_roles
 
 TABLE = "CREATE TABLE {} (team_id bigint NOT NULL, id integer, name text, PRIMARY KEY (team_id, id)) PARTITION BY HASH (team_id)"
 
@@ -25,10 +26,6 @@ def error(connection, sql):
 
 def leaves(cluster):
     return [row for node in cluster.nodes for row in node.execute("SELECT relname FROM pg_class WHERE relname LIKE 'leaf%'")]
-
-
-def make_role(cluster, name):
-    cluster["a"].execute(f"DO $$ BEGIN CREATE ROLE {name} LOGIN; EXCEPTION WHEN duplicate_object THEN END $$")
 
 
 def test_drop_table_is_everywhere_and_leaves_no_trace(sharded):
@@ -115,7 +112,7 @@ def test_vacuum_and_analyze_reach_all_nodes(sharded):
 
 
 def test_a_maintenance_command_that_fails_on_a_node_says_where_it_is_done(sharded):
-    make_role(sharded, "clerk")
+    make_roles(sharded, "clerk")
     sharded["b"].execute("ALTER ROLE clerk SET statement_timeout = 0")
     with sharded["c"].connect() as other, sharded["a"].connect() as connection:
         other.execute("SET teamscale.scope = local")
@@ -192,7 +189,7 @@ REFUSED = [
 
 
 def test_what_would_change_one_node_is_refused(sharded):
-    make_role(sharded, "clerk")
+    make_roles(sharded, "clerk")
     for node in sharded.nodes:
         node.execute("CREATE SCHEMA place")
         node.execute("CREATE SCHEMA other")
@@ -229,7 +226,7 @@ def catalog(cluster):
 
 
 def test_a_superuser_may_under_local_scope_and_others_may_only_look(sharded):
-    make_role(sharded, "clerk")
+    make_roles(sharded, "clerk")
     sharded["a"].execute("SELECT teamscale.run_on_all_nodes('GRANT ALL ON assignment TO clerk')")
     clerk = sharded["a"].connect(user="clerk")
     clerk.execute("SET teamscale.scope = local")
@@ -248,7 +245,7 @@ def test_a_superuser_may_under_local_scope_and_others_may_only_look(sharded):
 
 
 def test_what_does_not_change_the_table_is_not_refused(sharded):
-    make_role(sharded, "clerk")
+    make_roles(sharded, "clerk")
     connection = sharded["a"].connect()
     for sql in [
         "CREATE TABLE copy_of_it (LIKE assignment INCLUDING ALL)", "CREATE VIEW v AS SELECT * FROM assignment WHERE team_id = 7",

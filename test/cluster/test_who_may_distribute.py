@@ -3,7 +3,8 @@
 import psycopg
 import pytest
 
-from layout import all_rows, make_roles
+from layout import all_rows
+from roles import make_roles
 
 FUNCTIONS = ["distribute_table", "undistribute_table", "place_values"]
 
