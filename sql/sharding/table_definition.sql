@@ -89,7 +89,8 @@ COMMENT ON FUNCTION teamscale_internal.constraint_statements(regclass) IS
 CREATE FUNCTION teamscale_internal.index_statements("table" regclass) RETURNS SETOF text
     LANGUAGE sql STABLE STRICT SET search_path = pg_catalog, pg_temp AS $$
     WITH own AS (
-        SELECT i.indexrelid::regclass AS index, s.spcname AS tablespace,
+        SELECT i.indexrelid::regclass AS index, s.spcname AS tablespace, c.relkind AS kind,
+               format('CREATE %sINDEX %I ON ', CASE WHEN i.indisunique THEN 'UNIQUE ' END, c.relname) AS beginning,
                EXISTS (SELECT FROM pg_constraint AS k
                        WHERE k.conindid = i.indexrelid AND k.conrelid = i.indrelid AND k.contype IN ('p', 'u', 'x')) AS is_made
         FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid LEFT JOIN pg_tablespace AS s ON s.oid = c.reltablespace
@@ -99,7 +100,8 @@ CREATE FUNCTION teamscale_internal.index_statements("table" regclass) RETURNS SE
         FROM own WHERE NOT is_made AND tablespace IS NOT NULL
         UNION ALL
         -- Of a partitioned table's index ONLY is printed, which would leave the leaves out.
-        SELECT index, 2, replace(pg_get_indexdef(index), format(' ON ONLY %s ', "table"), format(' ON %s ', "table"))
+        SELECT index, 2, beginning || substr(pg_get_indexdef(index),
+                                             length(beginning) + CASE kind WHEN 'I' THEN length('ONLY ') ELSE 0 END + 1)
         FROM own WHERE NOT is_made
         UNION ALL
         SELECT index, 3, 'SET LOCAL default_tablespace = ''''' FROM own WHERE NOT is_made AND tablespace IS NOT NULL

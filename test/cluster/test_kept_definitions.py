@@ -141,6 +141,15 @@ FROM generate_series(1, 300) AS i;
 UPDATE place."Wér ""is"" it" SET parent_id = id WHERE size % 10 = 0;
 """
 
+# The same names and letters as in the statements by which indexes are made.
+CONFUSING = """
+CREATE TABLE place.plain (team_id bigint NOT NULL, word text, "on" text);
+CREATE INDEX "x ON ONLY place.plain y" ON place.plain (word);
+CREATE INDEX "it's "" ON place.plain USING btree" ON place.plain ("on") WHERE word <> ' ON ONLY place.plain ';
+CREATE UNIQUE INDEX "INDEX ON ONLY" ON place.plain (team_id, (word || ' ON ONLY place.plain '));
+CREATE UNIQUE INDEX plainly ON place.plain (team_id, "on");
+"""
+
 NAME = 'place."Wér ""is"" it"'
 VIEW_NAMES = ["place.small", "place.smaller", 'public."top view"', "place.written"]
 COLUMNS = "team_id, id, other_id, serial_id, \"a b\", german, size, twice, amount, mood, moods::text, pair::text, span::text," \
@@ -191,3 +200,21 @@ def test_everything_is_kept_on_every_node_and_comes_back(furnished):
         assert node.value("SELECT count(*) FROM pg_class WHERE relnamespace = 'teamscale_bucket'::regnamespace") == 0
         for table in ["sharded_table", "bucket", "placement", "colocation_group"]:
             assert node.execute(f"SELECT * FROM teamscale_internal.{table}") == [], table
+
+
+def test_indexes_named_like_the_statements_that_make_them_are_kept(make_cluster):
+    cluster = make_cluster(2)
+    a, b = cluster.nodes
+    a.execute("CREATE SCHEMA place")
+    a.execute(CONFUSING)
+    before = describe(a, "place.plain", [])
+    a.execute("SELECT teamscale.distribute_table('place.plain', 'team_id', buckets => 4)")
+    for node in cluster.nodes:
+        assert differences(describe(node, "place.plain", []), before) == [], node.name
+        # One on every leaf: none was made for the parent alone.
+        assert node.value(
+            "SELECT count(*) FROM pg_index AS i JOIN pg_inherits AS h ON h.inhrelid = i.indrelid"
+            " WHERE h.inhparent = 'place.plain'::regclass AND i.indisvalid"
+        ) == 4 * 2
+    b.execute("SELECT teamscale.undistribute_table('place.plain')")
+    assert differences(describe(b, "place.plain", []), before) == []
