@@ -33,7 +33,7 @@ BEGIN
     FROM teamscale_internal.foreign_key_obstacles("table", key,
              teamscale_internal.find_group("table", key, method, buckets, colocate_with)) AS o;
     IF sequences = 'unique' THEN
-        SELECT string_agg(o, E'\n') INTO of_sequences FROM teamscale_internal.sequence_obstacles("table", locked) AS o;
+        SELECT string_agg(o, E'\n') INTO of_sequences FROM teamscale_internal.sequence_obstacles("table", NULL, locked) AS o;
     END IF;
     IF coalesce(obstacles, of_foreign_keys, of_sequences) IS NOT NULL THEN
         RAISE EXCEPTION 'table "%" cannot be sharded by "%"', "table", key

@@ -153,35 +153,37 @@ COMMENT ON FUNCTION teamscale_internal.foreign_key_obstacles(regclass, name, int
     'Foreign keys that rows of one node could not be checked for by that node.';
 
 -- Looking at a sequence's value locks it until the transaction ends.
-CREATE FUNCTION teamscale_internal.sequence_obstacles("table" regclass, look_at_values boolean) RETURNS SETOF text
-    LANGUAGE sql STABLE STRICT SET search_path = pg_catalog, pg_temp AS $$
+CREATE FUNCTION teamscale_internal.sequence_obstacles("table" regclass, sequences regclass[], look_at_values boolean) RETURNS SETOF text
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    WITH used AS (
+        SELECT * FROM teamscale_internal.used_sequences("table") AS u WHERE sequences IS NULL OR u.sequence = ANY (sequences))
     SELECT format('column "%s" takes values of type %s from sequence "%s": only bigint has room for a range of values for each node',
                   u."column", u.column_type, u.sequence)
-    FROM teamscale_internal.used_sequences("table") AS u WHERE u.column_type IN ('integer'::regtype, 'smallint'::regtype)
+    FROM used AS u WHERE u.column_type IN ('integer'::regtype, 'smallint'::regtype)
     UNION ALL
     SELECT format('sequence "%s" is of type %s: ALTER SEQUENCE ... AS bigint', u.sequence, s.seqtypid::regtype)
-    FROM teamscale_internal.used_sequences("table") AS u JOIN pg_sequence AS s ON s.seqrelid = u.sequence
+    FROM used AS u JOIN pg_sequence AS s ON s.seqrelid = u.sequence
     WHERE u.column_type NOT IN ('integer'::regtype, 'smallint'::regtype) AND s.seqtypid <> 'bigint'::regtype
     UNION ALL
     SELECT DISTINCT format('sequence "%s" cycles or counts down', u.sequence)
-    FROM teamscale_internal.used_sequences("table") AS u JOIN pg_sequence AS s ON s.seqrelid = u.sequence
+    FROM used AS u JOIN pg_sequence AS s ON s.seqrelid = u.sequence
     WHERE s.seqcycle OR s.seqincrement < 0
     UNION ALL
     SELECT DISTINCT format('sequence "%s" has a MINVALUE or MAXVALUE of its own', u.sequence)
-    FROM teamscale_internal.used_sequences("table") AS u JOIN pg_sequence AS s ON s.seqrelid = u.sequence
+    FROM used AS u JOIN pg_sequence AS s ON s.seqrelid = u.sequence
     WHERE s.seqtypid = 'bigint'::regtype AND NOT s.seqcycle AND s.seqincrement > 0 AND (s.seqmin, s.seqmax) <> (1, 9223372036854775807)
     UNION ALL
     SELECT DISTINCT format('sequence "%s" has gone too far: there is no room for a range of values for each node', u.sequence)
-    FROM teamscale_internal.used_sequences("table") AS u JOIN pg_sequence AS s ON s.seqrelid = u.sequence
+    FROM used AS u JOIN pg_sequence AS s ON s.seqrelid = u.sequence
     WHERE look_at_values AND s.seqmin > 0 AND s.seqincrement > 0
       AND teamscale_internal.range_base(u.sequence) + (SELECT max(node_id) FROM teamscale_internal.node) * (2::numeric ^ 48) >= 2::numeric ^ 63
     UNION ALL
     SELECT format('sequence "%s" has to do with %s, too', u.sequence, o.other)
-    FROM (SELECT DISTINCT sequence FROM teamscale_internal.used_sequences("table")) AS u
+    FROM (SELECT DISTINCT sequence FROM used) AS u
          CROSS JOIN LATERAL teamscale_internal.other_users_of_sequence(u.sequence, "table") AS o (other)
 $$;
-COMMENT ON FUNCTION teamscale_internal.sequence_obstacles(regclass, boolean) IS
-    'Sequences of the table that could not give values unique in the cluster.';
+COMMENT ON FUNCTION teamscale_internal.sequence_obstacles(regclass, regclass[], boolean) IS
+    'Sequences of the table, all or those given, that could not give values unique in the cluster.';
 
 -- What can be done only as another role.
 CREATE FUNCTION teamscale_internal.role_obstacles("table" regclass, role name) RETURNS SETOF text

@@ -53,7 +53,9 @@ CREATE FUNCTION teamscale_internal.definition_digest(OUT table_name text, OUT as
         SELECT c.oid, 'columns',
                concat_ws(' ', row_number() OVER (PARTITION BY c.oid ORDER BY a.attnum), quote_ident(a.attname),
                          format_type(a.atttypid, a.atttypmod), a.attcollation::regcollation, a.attnotnull,
-                         a.attidentity, a.attgenerated, pg_get_expr(d.adbin, d.adrelid), a.attacl)
+                         a.attidentity, (SELECT o.sequence FROM teamscale_internal.owned_sequences(c.oid) AS o
+                                         WHERE o.identity AND o."column" = a.attname),
+                         a.attgenerated, pg_get_expr(d.adbin, d.adrelid), a.attacl)
         FROM sharded AS c JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
              LEFT JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
         UNION ALL

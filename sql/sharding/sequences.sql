@@ -41,10 +41,10 @@ CREATE FUNCTION teamscale_internal.other_users_of_sequence(sequence regclass, "t
     SELECT pg_describe_object(d.classid, d.objid, d.objsubid)
     FROM pg_depend AS d LEFT JOIN pg_attrdef AS e ON d.classid = 'pg_attrdef'::regclass AND e.oid = d.objid
     WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = sequence AND d.deptype = 'n'
-      AND e.adrelid IS DISTINCT FROM "table"
+      AND coalesce(pg_partition_root(e.adrelid), e.adrelid) IS DISTINCT FROM "table"
 $$;
 COMMENT ON FUNCTION teamscale_internal.other_users_of_sequence(regclass, regclass) IS
-    'Who owns a sequence or depends on it, apart from one table.';
+    'Who owns a sequence or depends on it, apart from one table and its leaves.';
 
 CREATE FUNCTION teamscale_internal.sequence_options(sequence regclass) RETURNS text
     LANGUAGE sql STABLE STRICT SET search_path = pg_catalog, pg_temp AS $$
@@ -144,13 +144,19 @@ CREATE FUNCTION teamscale_internal.range_base(sequence regclass) RETURNS numeric
 $$;
 COMMENT ON FUNCTION teamscale_internal.range_base(regclass) IS 'The base of the ranges that a plain table''s sequence would get.';
 
+CREATE FUNCTION teamscale_internal.range_call(sequence regclass) RETURNS text
+    LANGUAGE sql STABLE STRICT SET search_path = pg_catalog, pg_temp AS $$
+    SELECT format('SELECT teamscale_internal.set_sequence_range(%L, %s, %s, %L)', sequence,
+                  teamscale_internal.range_base(sequence)::bigint, (seqstart - 1) & ((1::bigint << 48) - 1),
+                  pg_sequence_last_value(sequence))
+    FROM pg_sequence WHERE seqrelid = sequence
+$$;
+COMMENT ON FUNCTION teamscale_internal.range_call(regclass) IS 'What gives a plain table''s sequence its range, on every node.';
+
 CREATE FUNCTION teamscale_internal.range_calls("table" regclass) RETURNS text[]
     LANGUAGE sql STABLE STRICT SET search_path = pg_catalog, pg_temp AS $$
-    SELECT ARRAY(SELECT format('SELECT teamscale_internal.set_sequence_range(%L, %s, %s, %L)', sequence,
-                               teamscale_internal.range_base(sequence)::bigint, (seqstart - 1) & ((1::bigint << 48) - 1),
-                               pg_sequence_last_value(sequence))
-                 FROM (SELECT DISTINCT sequence FROM teamscale_internal.used_sequences("table")) AS u
-                      JOIN pg_sequence ON seqrelid = sequence)
+    SELECT ARRAY(SELECT teamscale_internal.range_call(sequence)
+                 FROM (SELECT DISTINCT sequence FROM teamscale_internal.used_sequences("table")) AS u)
 $$;
 COMMENT ON FUNCTION teamscale_internal.range_calls(regclass) IS
     'What gives the sequences of a plain table that is being sharded their ranges, on every node.';
@@ -166,6 +172,54 @@ CREATE FUNCTION teamscale_internal.added_range_calls("table" regclass) RETURNS t
 $$;
 COMMENT ON FUNCTION teamscale_internal.added_range_calls(regclass) IS
     'What gives the sequences of a sharded table their ranges on a node that did not have it.';
+
+-- For a change of definitions on all nodes, which may give sharded tables new sequences, or take their ranges away. Those
+-- of tables that were sharded with sequences => 'per_node' never had one.
+CREATE FUNCTION teamscale_internal.sequences_without_range() RETURNS regclass[]
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT coalesce(array_agg(DISTINCT u.sequence), '{}')
+    FROM teamscale_internal.sharded_table AS t CROSS JOIN LATERAL teamscale_internal.used_sequences(t.relation) AS u
+    WHERE NOT teamscale_internal.has_range(u.sequence)
+$$;
+COMMENT ON FUNCTION teamscale_internal.sequences_without_range() IS
+    'The sequences that sharded tables take values from and that have no range for each node.';
+
+CREATE FUNCTION teamscale_internal.give_ranges_to_new_sequences(known regclass[]) RETURNS void
+    LANGUAGE plpgsql VOLATILE STRICT SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    nodes integer[] := teamscale_internal.active_nodes();
+    found record;
+    obstacles text;
+BEGIN
+    FOR found IN
+        SELECT u.sequence, min(t.relation::oid)::regclass AS relation
+        FROM teamscale_internal.sharded_table AS t CROSS JOIN LATERAL teamscale_internal.used_sequences(t.relation) AS u
+        WHERE u.sequence = ANY (teamscale_internal.sequences_without_range()) AND u.sequence <> ALL (known)
+        GROUP BY u.sequence ORDER BY u.sequence::text
+    LOOP
+        SELECT string_agg(o, E'\n') INTO obstacles FROM (
+            SELECT * FROM teamscale_internal.sequence_obstacles(found.relation, ARRAY[found.sequence], true)
+            UNION ALL
+            -- Rows that are there already took them, on each node the same.
+            SELECT format('sequence "%s" has given values already', found.sequence)
+            WHERE EXISTS (SELECT FROM unnest(teamscale_internal.ask_nodes(nodes,
+                              format('SELECT pg_catalog.pg_sequence_last_value(%L)', found.sequence))) AS v
+                          WHERE v IS NOT NULL)) AS o (o);
+        IF obstacles IS NOT NULL THEN
+            RAISE EXCEPTION 'sequence "%" of sharded table "%" could give the same value on several nodes', found.sequence, found.relation
+                USING ERRCODE = 'object_not_in_prerequisite_state', DETAIL = obstacles,
+                      HINT = 'Add a bigint column without a default, then give it a sequence that has given no value: '
+                          || 'ALTER TABLE ... ALTER COLUMN ... ADD GENERATED ... AS IDENTITY, or SET DEFAULT nextval(...). '
+                          || 'Or call teamscale.undistribute_table() first.';
+        END IF;
+        PERFORM teamscale_internal.act_on_nodes(nodes, ARRAY[teamscale_internal.range_call(found.sequence)]);
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION teamscale_internal.give_ranges_to_new_sequences(regclass[]) IS
+    'Gives sequences that sharded tables have taken into use a range for each node, but those that are known to have none; '
+    '55000 for one that cannot have it.';
+REVOKE ALL ON FUNCTION teamscale_internal.give_ranges_to_new_sequences(regclass[]) FROM PUBLIC;
 
 -- When the table becomes a plain one here: what makes its sequences give no value that any node gave.
 CREATE FUNCTION teamscale_internal.plain_sequence_statements("table" regclass) RETURNS text[]

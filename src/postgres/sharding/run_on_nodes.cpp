@@ -11,6 +11,7 @@
 #include "teamscale/postgres/sharding/any_statement.h"
 #include "teamscale/postgres/sharding/definition_digest.h"
 #include "teamscale/postgres/sharding/key_argument.h"
+#include "teamscale/postgres/sharding/new_sequences.h"
 
 extern "C" {
 #include "access/xact.h"
@@ -164,10 +165,17 @@ void RunOnAll(const char* sql, const Output& output) {
     EnterFromPostgres([&] { RunOutside(ActiveNodes(), sql, output); });
     return;
   }
-  if (statement.defines) LockDefinitions();
-  RunOn(CurrentShardMap()->local_node(), sql, statement.defines, output);
-  RunOnOthers(sql, statement.defines, output);
-  if (statement.defines) CheckSameDefinitions();
+  if (!statement.defines) {
+    RunOn(CurrentShardMap()->local_node(), sql, false, output);
+    RunOnOthers(sql, false, output);
+    return;
+  }
+  LockDefinitions();
+  ArrayType* sequences = SequencesWithoutRange();
+  RunOn(CurrentShardMap()->local_node(), sql, true, output);
+  RunOnOthers(sql, true, output);
+  CheckSameDefinitions();
+  GiveRangesToNewSequences(sequences);
 }
 
 }  // namespace
