@@ -168,3 +168,36 @@ def test_values_mean_the_same_in_every_session(make_cluster):
                 assert connection.execute(f"SELECT count(*) FROM t WHERE region = '{value}'").fetchone()[0] >= 1
         assert len(all_rows(cluster, "SELECT region::text FROM t")) == 3
         cluster["a"].execute("DROP TABLE t")
+
+
+NULL_KEYS = [
+    "INSERT INTO {} VALUES (NULL, 1)",
+    "INSERT INTO {} (id) VALUES (1)",
+    "INSERT INTO {} VALUES (NULL, 1) ON CONFLICT DO NOTHING",
+    "INSERT INTO {} VALUES (NULL, 1) RETURNING *",
+    "INSERT INTO {} VALUES ('eu', 1), (NULL, 2)",
+    "INSERT INTO {} VALUES (NULL, 1), (NULL, 2)",
+    "INSERT INTO {} SELECT NULLIF(r, 'us'), 1 FROM unnest(ARRAY['eu', 'us']) AS r",
+    "INSERT INTO {} SELECT NULL, 1 WHERE false",
+    "INSERT INTO {0} SELECT r.region, r.id FROM {0} AS r WHERE r.region = NULL::text",
+    "PREPARE p AS INSERT INTO {} VALUES ($1, 1); SET plan_cache_mode = force_generic_plan; EXECUTE p (NULL)",
+    "UPDATE {} SET region = NULL WHERE region = 'eu'",
+    "MERGE INTO {} AS t USING (SELECT NULL::text AS r) AS s ON t.region = s.r WHEN NOT MATCHED AND s.r IS NOT NULL THEN INSERT VALUES (s.r, 1)",
+]
+
+
+@pytest.mark.parametrize("method", ["list", "hash"])
+def test_a_key_that_is_null_is_refused_as_by_a_plain_table(make_cluster, twin, method):
+    cluster = make_cluster(2)
+    for database in [cluster["a"], twin]:
+        database.execute("CREATE TABLE site (region text NOT NULL, id integer); INSERT INTO site VALUES ('eu', 0), ('us', 0)")
+    cluster["a"].execute("SELECT teamscale.distribute_table('site', 'region', method => %s)", [method])
+    for sql in NULL_KEYS:
+        outcomes = []
+        for database in [twin, *cluster.nodes]:
+            with database.connect() as connection:
+                try:
+                    outcomes.append(connection.execute(sql.format("site")).rowcount)
+                except psycopg.Error as raised:
+                    outcomes.append((raised.sqlstate, raised.diag.column_name))
+        assert outcomes == [outcomes[0]] * 3, sql

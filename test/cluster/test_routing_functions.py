@@ -71,6 +71,52 @@ def test_a_key_may_come_as_any_type_that_the_column_takes(sharded):
         assert raised.value.sqlstate == state, key
 
 
+# The column's type, and values that it holds as others.
+HELD_AS_OTHERS = {
+    "numeric(6,2)": ["1.005", "1.00500::numeric", "'1.005'", "'1.005'::text", "2::integer", "2.004::numeric(10,3)", "7"],
+    "priced": ["1.005", "'1.005'", "3::bigint", "1.005::numeric"],
+    "varchar(3)": ["'abc   '::text", "'abc   '", "'ab'::name", "'abc  '::varchar"],
+    "char(5)": ["'ab'", "'ab'::text", "'ab   '::char(9)"],
+    "timestamptz(0)": ["'2024-02-03 04:05:06.7+01'", "'2024-02-03 04:05:06.5+01'::timestamptz", "'2024-02-03'::date"],
+    "numeric(6,2)[]": ["ARRAY[1.005, 2]", "'{1.005}'"],
+    "interval hour to minute": ["'1 day 02:03:04'::interval"],
+}
+
+
+@pytest.mark.parametrize("kind", HELD_AS_OTHERS)
+def test_a_key_is_where_an_insert_of_the_value_puts_it(make_cluster, kind):
+    cluster = make_cluster(3)
+    for database in cluster.nodes:
+        database.execute("CREATE DOMAIN priced AS numeric(6,2)")
+    shard(cluster, f"CREATE TABLE t (key {kind} NOT NULL) PARTITION BY HASH (key)", "t", kind, buckets=32)
+    connection = cluster["b"].connect()
+    for key in HELD_AS_OTHERS[kind]:
+        # Text is taken for a literal here, as drivers send it.
+        inserted = key if "char" in kind else key.replace("::text", "")
+        assert connection.execute(f"INSERT INTO t VALUES ({inserted})").rowcount == 1
+        node, bucket = connection.execute(f"SELECT teamscale.node_of('t', {key}), teamscale.bucket_of('t', {key})").fetchone()
+        assert connection.execute(f"SELECT node, bucket FROM teamscale.route('t', {key})").fetchone() == (node, bucket)
+        assert connection.execute(
+            f"SELECT node, result FROM teamscale.run_on_key('t', {key}, 'SELECT tableoid::regclass::text AS leaf FROM t')"
+        ).fetchall() == [(node, {"leaf": f"teamscale_bucket.leaf_1_{bucket}"})], key
+        cluster["a"].execute("TRUNCATE t")
+
+
+def test_a_value_that_does_not_fit_the_column_is_refused_as_an_insert_refuses_it(make_cluster):
+    cluster = make_cluster(2)
+    for kind, keys in {"varchar(3)": ["'abcd'::text", "'abcd'"], "numeric(4,2)": ["100", "100::integer"]}.items():
+        shard(cluster, f"CREATE TABLE t (key {kind} NOT NULL) PARTITION BY HASH (key)", "t", kind, buckets=2)
+        with cluster["a"].connect() as connection:
+            for key in keys:
+                states = []
+                for sql in [f"INSERT INTO t VALUES ({key})", f"SELECT teamscale.node_of('t', {key})"]:
+                    with pytest.raises(psycopg.Error) as raised:
+                        connection.execute(sql)
+                    states.append(raised.value.sqlstate)
+                assert states[0] == states[1], (key, states)
+            connection.execute("DROP TABLE t")
+
+
 def test_a_composite_key_may_come_as_a_row(make_cluster):
     cluster = make_cluster(2)
     for database in cluster.nodes:

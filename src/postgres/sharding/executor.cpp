@@ -83,9 +83,8 @@ PlannedStmt* PlanSharded(Query* query, const core::ShardMap* map, const char* qu
   RefuseOnStandby();
   ShardedQuery* sharded = AnalyzeShardedQuery(query, map);
   // Rows that are not known to belong to one node now are split when they are.
-  if (IsSplittable(query, map) &&
-      (sharded->obstacle || sharded->names_other_tables ||
-       (HasSeveralRows(query) && !HasOneOwnerNow(sharded, true, parameters))))
+  if (IsSplittable(query, map) && (sharded->obstacle || sharded->names_other_tables ||
+                                   (HasSeveralRows(query) && !HasOneOwnerNow(sharded, parameters))))
     return PlanSplitInsert(query, query_string, cursor_options, parameters);
   if (sharded->obstacle) RefuseStatement(sharded);
   return PlanRoute(query, sharded, PlanLocally, query_string, cursor_options, parameters);

@@ -40,6 +40,7 @@ struct KeyRouter {
   core::Method method;
   AttrNumber attribute;
   Oid type;
+  int32 typmod;
   Oid collation;
   Oid family;
   Oid hash_family;
@@ -95,6 +96,7 @@ void Fill(KeyRouter* router, const core::ShardMap* map, const core::Table* table
                            RelationGetRelationName(relation))));
   router->attribute = key->partattrs[0];
   router->type = key->parttypid[0];
+  router->typmod = key->parttypmod[0];
   router->collation = key->partcollation[0];
   router->family = key->partopfamily[0];
   // The operator class may be declared for a type that the key's is binary coercible to (varchar
@@ -124,6 +126,19 @@ const TypeRoute* RouteOfType(const KeyRouter* router, Oid type) {
 Datum ReadListValue(const KeyRouter* router, const std::string& text) {
   return InputFunctionCall(const_cast<FmgrInfo*>(&router->input), const_cast<char*>(text.c_str()),
                            router->input_parameter, -1);
+}
+
+// As a plain table does: the key is NOT NULL.
+[[noreturn]] void RaiseNullKey(const KeyRouter* router) {
+  Relation relation = table_open(router->parent, AccessShareLock);
+  const char* column =
+      NameStr(TupleDescAttr(RelationGetDescr(relation), router->attribute - 1)->attname);
+  ereport(ERROR,
+          (errcode(ERRCODE_NOT_NULL_VIOLATION),
+           errmsg("null value in column \"%s\" of relation \"%s\" violates not-null constraint",
+                  column, RelationGetRelationName(relation)),
+           errtablecol(relation, router->attribute)));
+  pg_unreachable();
 }
 
 }  // namespace
@@ -158,6 +173,7 @@ const KeyRouter* GetKeyRouter(Oid parent) {
 }
 
 Oid KeyType(const KeyRouter* router) { return router->type; }
+int32 KeyTypmod(const KeyRouter* router) { return router->typmod; }
 Oid KeyCollation(const KeyRouter* router) { return router->collation; }
 AttrNumber KeyAttribute(const KeyRouter* router) { return router->attribute; }
 Oid KeyOperatorFamily(const KeyRouter* router) { return router->family; }
@@ -197,14 +213,14 @@ const core::Bucket* RequireBucketOfKey(const KeyRouter* router, Datum value, boo
                                        Oid type) {
   const core::Bucket* bucket = BucketOfKey(router, value, is_null, type);
   if (bucket) return bucket;
+  if (is_null) RaiseNullKey(router);
   Oid output;
   bool varlena;
   getTypeOutputInfo(type, &output, &varlena);
-  ereport(ERROR,
-          (errcode(ERRCODE_CHECK_VIOLATION),
-           errmsg("no bucket of \"%s\" holds the key %s", get_rel_name(router->parent),
-                  is_null ? "NULL" : quote_literal_cstr(OidOutputFunctionCall(output, value))),
-           errhint("Place the value on a node with teamscale.place_values().")));
+  ereport(ERROR, (errcode(ERRCODE_CHECK_VIOLATION),
+                  errmsg("no bucket of \"%s\" holds the key %s", get_rel_name(router->parent),
+                         quote_literal_cstr(OidOutputFunctionCall(output, value))),
+                  errhint("Place the value on a node with teamscale.place_values().")));
   pg_unreachable();
 }
 

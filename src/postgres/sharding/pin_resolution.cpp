@@ -17,7 +17,7 @@ namespace {
 
 struct Search {
   const core::ShardMap* map;
-  bool inserts;
+  InsertedKey inserted;
   bool raise;        // whether a second owner is an error
   bool has_several;  // whether there was one
   Oid relation;      // whose key found the first owner
@@ -60,11 +60,12 @@ void AddThisNode(Search* search, Oid relation) {
 
 void AddKey(Search* search, Oid relation, Datum value, bool is_null, Oid type) {
   const KeyRouter* router = GetKeyRouter(relation);
-  const core::Bucket* bucket = search->inserts && !is_null
-                                   ? RequireBucketOfKey(router, value, is_null, type)
-                                   : BucketOfKey(router, value, is_null, type);
+  bool inserts = search->inserted != InsertedKey::kNone;
+  bool required = is_null ? search->inserted == InsertedKey::kOfOneRow : inserts;
+  const core::Bucket* bucket = required ? RequireBucketOfKey(router, value, is_null, type)
+                                        : BucketOfKey(router, value, is_null, type);
   // Nothing equals null; only an INSERT has a use for its bucket, which will refuse it.
-  if (!bucket || (is_null && !search->inserts)) return;
+  if (!bucket || (is_null && !inserts)) return;
   AddOwner(search, relation, bucket);
 }
 
@@ -121,21 +122,27 @@ void Run(Search* search, List* pins, ParamListInfo parameters) {
   }
 }
 
-Search NewSearch(bool inserts, bool raise) {
+Search NewSearch(InsertedKey inserted, bool raise) {
   const core::ShardMap* map = CurrentShardMap();
-  return {map, inserts, raise, false, InvalidOid, {map->local_node(), nullptr}};
+  return {map, inserted, raise, false, InvalidOid, {map->local_node(), nullptr}};
 }
 
 }  // namespace
 
-Owner ResolvePins(List* pins, ParamListInfo parameters, bool inserts) {
-  Search search = NewSearch(inserts, true);
+InsertedKey InsertedKeyOf(const Query* query) {
+  if (query->commandType != CMD_INSERT) return InsertedKey::kNone;
+  bool is_certain = query->jointree->fromlist == NIL && !query->jointree->quals;
+  return is_certain ? InsertedKey::kOfOneRow : InsertedKey::kOfAnyRows;
+}
+
+Owner ResolvePins(List* pins, ParamListInfo parameters, InsertedKey inserted) {
+  Search search = NewSearch(inserted, true);
   Run(&search, pins, parameters);
   return search.owner;
 }
 
-bool HaveOneOwner(List* pins, ParamListInfo parameters, bool inserts) {
-  Search search = NewSearch(inserts, false);
+bool HaveOneOwner(List* pins, ParamListInfo parameters, InsertedKey inserted) {
+  Search search = NewSearch(inserted, false);
   Run(&search, pins, parameters);
   return !search.has_several;
 }

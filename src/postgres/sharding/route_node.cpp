@@ -90,7 +90,7 @@ Argument* EvaluateParameters(RouteState* state, int* count) {
 void Execute(RouteState* state) {
   EState* estate = state->css.ss.ps.state;
   MemoryContext caller = MemoryContextSwitchTo(estate->es_query_cxt);
-  Owner owner = ResolvePins(state->parts.pins, estate->es_param_list_info, state->parts.inserts);
+  Owner owner = ResolvePins(state->parts.pins, estate->es_param_list_info, state->parts.inserted);
   int count;
   Argument* arguments = EvaluateParameters(state, &count);
   TupleDesc columns = state->css.ss.ss_ScanTupleSlot->tts_tupleDescriptor;
@@ -163,7 +163,7 @@ void ReScan(CustomScanState* node) {
 void Explain(CustomScanState* node, List*, ExplainState* explain) {
   auto* state = reinterpret_cast<RouteState*>(node);
   Owner owner =
-      ResolvePins(state->parts.pins, node->ss.ps.state->es_param_list_info, state->parts.inserts);
+      ResolvePins(state->parts.pins, node->ss.ps.state->es_param_list_info, state->parts.inserted);
   ExplainPropertyText("Node", CurrentShardMap()->FindNode(owner.node)->name.c_str(), explain);
   if (owner.bucket) ExplainPropertyInteger("Bucket", nullptr, owner.bucket->id, explain);
   ExplainPropertyText("Remote SQL", OnOneLine(state->parts.sql), explain);
@@ -209,10 +209,10 @@ CustomScan* MakeRouteNode(const RouteParts& parts) {
     node->custom_exprs = lappend(node->custom_exprs, pin->value);
   }
   node->custom_exprs = list_concat(node->custom_exprs, parts.parameters);
-  node->custom_private =
-      list_make5(parts.sql ? reinterpret_cast<Node*>(makeString(parts.sql))
-                           : reinterpret_cast<Node*>(parts.query),
-                 list_make2_int(parts.writes, parts.inserts), parts.local_plan, relations, arrays);
+  node->custom_private = list_make5(parts.sql ? reinterpret_cast<Node*>(makeString(parts.sql))
+                                              : reinterpret_cast<Node*>(parts.query),
+                                    list_make2_int(parts.writes, static_cast<int>(parts.inserted)),
+                                    parts.local_plan, relations, arrays);
   return node;
 }
 
@@ -226,7 +226,7 @@ RouteParts ReadRouteNode(const CustomScan* node) {
     parts.sql = strVal(statement);
   auto* flags = static_cast<List*>(lsecond(kept));
   parts.writes = linitial_int(flags);
-  parts.inserts = lsecond_int(flags);
+  parts.inserted = static_cast<InsertedKey>(lsecond_int(flags));
   parts.local_plan = static_cast<PlannedStmt*>(lthird(kept));
   auto* relations = static_cast<List*>(lfourth(kept));
   auto* arrays = static_cast<List*>(list_nth(kept, 4));

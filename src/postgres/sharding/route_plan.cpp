@@ -141,13 +141,13 @@ bool IsSanctioned(const PlannedStmt* plan) {
 PlannedStmt* PlanRoute(Query* query, const ShardedQuery* sharded, LocalPlanner plan_locally,
                        const char* query_string, int cursor_options, ParamListInfo parameters) {
   RouteParts parts = {};
-  parts.inserts = query->commandType == CMD_INSERT;
+  parts.inserted = InsertedKeyOf(query);
   bool all_constant;
   parts.pins = FoldPins(sharded->pins, parameters, &all_constant);
 
   bool may_be_local = true;
   if (all_constant) {
-    Owner owner = ResolvePins(parts.pins, parameters, parts.inserts);
+    Owner owner = ResolvePins(parts.pins, parameters, parts.inserted);
     bool is_local = owner.node == CurrentShardMap()->local_node();
     if (is_local && owner.bucket) {
       PlannedStmt* plan = plan_locally(query, query_string, cursor_options, parameters);
@@ -157,7 +157,7 @@ PlannedStmt* PlanRoute(Query* query, const ShardedQuery* sharded, LocalPlanner p
     may_be_local = is_local;
   }
 
-  if (parts.inserts) CheckConstants(query);
+  if (query->commandType == CMD_INSERT) CheckConstants(query);
   if (may_be_local && sharded->names_other_tables) {
     // It can run here and nowhere else; where the rows are is known at each execution.
     parts.query = CopyTree(query);
@@ -201,17 +201,17 @@ PlannedStmt* PlanRoute(Query* query, const ShardedQuery* sharded, LocalPlanner p
   return plan;
 }
 
-bool HasOneOwnerNow(const ShardedQuery* sharded, bool inserts, ParamListInfo parameters) {
+bool HasOneOwnerNow(const ShardedQuery* sharded, ParamListInfo parameters) {
   bool all_constant;
   List* pins = FoldPins(sharded->pins, parameters, &all_constant);
-  return all_constant && HaveOneOwner(pins, parameters, inserts);
+  return all_constant && HaveOneOwner(pins, parameters, InsertedKey::kOfAnyRows);
 }
 
 bool IsRoute(const PlannedStmt* plan) { return plan->planTree && IsRouteNode(plan->planTree); }
 
 PlannedStmt* ResolveRoute(PlannedStmt* plan, ParamListInfo parameters) {
   RouteParts parts = ReadRouteNode(reinterpret_cast<CustomScan*>(plan->planTree));
-  Owner owner = ResolvePins(parts.pins, parameters, parts.inserts);
+  Owner owner = ResolvePins(parts.pins, parameters, parts.inserted);
   if (owner.node != CurrentShardMap()->local_node()) {
     if (!parts.sql) MakeTravellingStatement(parts.query);  // says why it cannot travel
     return plan;

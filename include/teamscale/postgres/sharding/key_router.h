@@ -21,6 +21,7 @@ void InitKeyRouter();
 const KeyRouter* GetKeyRouter(Oid parent);
 
 Oid KeyType(const KeyRouter* router);
+int32 KeyTypmod(const KeyRouter* router);
 Oid KeyCollation(const KeyRouter* router);
 AttrNumber KeyAttribute(const KeyRouter* router);
 // The operator family of the partition key: hash for hash sharding, btree for list sharding.
@@ -36,7 +37,8 @@ bool CanRouteType(const KeyRouter* router, Oid type);
 // PostgreSQL's partitioning does; no list bucket holds it.
 const core::Bucket* BucketOfKey(const KeyRouter* router, Datum value, bool is_null, Oid type);
 
-// The same, but raises 23514 with a HINT for a value that is not placed.
+// The same, but raises 23514 with a HINT for a value that is not placed, and 23502 for null where
+// no bucket holds it.
 const core::Bucket* RequireBucketOfKey(const KeyRouter* router, Datum value, bool is_null,
                                        Oid type);
 

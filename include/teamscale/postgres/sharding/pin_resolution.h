@@ -19,11 +19,16 @@ struct Owner {
   const core::Bucket* bucket;
 };
 
+// Whether an INSERT's key is among the pins: one that is not placed is an error. A null one is,
+// too, when a row with it is inserted for certain.
+enum class InsertedKey { kNone, kOfAnyRows, kOfOneRow };
+
+InsertedKey InsertedKeyOf(const Query* query);
+
 // Evaluates the pins and finds their owner. Raises 0A000 when they belong to several nodes.
-// inserts: an INSERT's key that is not placed is an error.
-Owner ResolvePins(List* pins, ParamListInfo parameters, bool inserts);
+Owner ResolvePins(List* pins, ParamListInfo parameters, InsertedKey inserted);
 
 // Whether the pins belong to one node.
-bool HaveOneOwner(List* pins, ParamListInfo parameters, bool inserts);
+bool HaveOneOwner(List* pins, ParamListInfo parameters, InsertedKey inserted);
 
 }  // namespace teamscale

@@ -30,8 +30,9 @@ using LocalPlanner = PlannedStmt* (*)(Query*, const char*, int, ParamListInfo);
 PlannedStmt* PlanRoute(Query* query, const ShardedQuery* sharded, LocalPlanner plan_locally,
                        const char* query_string, int cursor_options, ParamListInfo parameters);
 
-// Whether the pins are known now, by constants and the parameters given, and belong to one node.
-bool HasOneOwnerNow(const ShardedQuery* sharded, bool inserts, ParamListInfo parameters);
+// Whether an INSERT's pins are known now, by constants and the parameters given, and belong to one
+// node.
+bool HasOneOwnerNow(const ShardedQuery* sharded, ParamListInfo parameters);
 
 // Whether the plan is a marker that PlanRoute made.
 bool IsRoute(const PlannedStmt* plan);

@@ -19,8 +19,8 @@ struct RouteParts {
   // travel: then the query, to say so when another node turns out to own the rows.
   char* sql;
   Query* query;
-  bool writes;              // whether it may take a transaction id
-  bool inserts;             // whether an INSERT's key is among the pins
+  bool writes;  // whether it may take a transaction id
+  InsertedKey inserted;
   PlannedStmt* local_plan;  // null when the owner was known to be another node
   List* pins;               // of KeyPin*
   List* parameters;         // Expr of $1, $2, ... of sql
