@@ -257,7 +257,7 @@ def test_a_backend_that_is_gone_is_an_error_and_replaced_afterwards(nodes):
         nodes["b"].execute("SELECT pg_terminate_backend(%s, 10000)", [pid])
         with pytest.raises(psycopg.OperationalError) as raised:
             on(connection, "b", "INSERT INTO t VALUES (2)")
-        assert raised.value.sqlstate == "08006"
+        assert raised.value.sqlstate == "08006" and raised.value.diag.message_hint
         connection.rollback()
         on(connection, "b", "INSERT INTO t VALUES (3)")
     assert rows(nodes["b"]) == [3]
@@ -268,6 +268,20 @@ def test_an_idle_connection_that_is_gone_is_noticed_before_it_is_used(nodes):
         pid = on(connection, "b", "SELECT pg_backend_pid() AS pid")[0][1]["pid"]
         nodes["b"].execute("SELECT pg_terminate_backend(%s, 10000)", [pid])
         assert on(connection, "b", "SELECT pg_backend_pid() AS pid")[0][1]["pid"] != pid
+
+
+def test_an_idle_connection_that_takes_its_time_to_go_is_not_used_either(nodes):
+    """Its backend has said that it ends, and waits for a lock to drop its temporary table."""
+    with nodes["a"].connect() as connection, nodes["b"].connect(autocommit=False) as other:
+        on(connection, "b", "CREATE TEMP TABLE mine ()")
+        pid = on(connection, "b", "SELECT pg_backend_pid() AS pid")[0][1]["pid"]
+        schema = nodes["b"].value("SELECT relnamespace::regnamespace::text FROM pg_class WHERE relname = 'mine'")
+        other.execute(f"LOCK TABLE {schema}.mine IN ACCESS SHARE MODE")
+        nodes["b"].execute("SELECT pg_terminate_backend(%s)", [pid])
+        waits = "SELECT count(*) FROM pg_locks WHERE pid = %s AND NOT granted"
+        until(lambda: nodes["b"].value(waits, [pid]) == 1, "the backend does not wait for the lock")
+        assert on(connection, "b", "SELECT pg_backend_pid() AS pid")[0][1]["pid"] != pid
+        other.rollback()
 
 
 def test_a_lost_answer_to_the_only_commit_is_an_unknown_outcome(nodes):

@@ -218,10 +218,8 @@ void Connection::Connect(const std::string& conninfo, const std::string& role) {
 
 bool Connection::StillOpen() {
   pollfd descriptor{.fd = PQsocket(connection_), .events = POLLIN, .revents = 0};
-  // A server that hangs up says why first.
-  while (usable() && poll(&descriptor, 1, 0) > 0)
-    if (!PQconsumeInput(connection_)) return false;
-  return usable();
+  // Unasked a server says hardly anything but why it hangs up, and then takes its time to do so.
+  return usable() && poll(&descriptor, 1, 0) == 0;
 }
 
 void Connection::BeginFlight() {
@@ -240,7 +238,14 @@ void Connection::EndFlight() {
 }
 
 void Connection::ThrowBroken(int sqlstate, const std::string& message) const {
-  ThrowRemoteError({sqlstate, message + what_, Message(connection_)}, node_);
+  bool connects = sqlstate == ERRCODE_SQLCLIENT_UNABLE_TO_ESTABLISH_SQLCONNECTION;
+  // Whoever connects to what is no node yet knows better what to say.
+  const char* hint = !connects ? "Roll back and try again."
+                     : node_ == 0
+                         ? ""
+                         : "Check that it runs and can be reached from here by its connection "
+                           "string; teamscale.disable_node() takes a node out until it can.";
+  ThrowRemoteError({sqlstate, message + what_, Message(connection_), hint}, node_);
 }
 
 void Connection::ThrowSilent() const {

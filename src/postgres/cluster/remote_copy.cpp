@@ -99,7 +99,8 @@ class Stream : public SessionOccupant {
       result = session.connection().NextResult();
     if (!result)
       throw Error(ERRCODE_CONNECTION_FAILURE,
-                  session.connection().what() + " ended a COPY without saying why");
+                  session.connection().what() + " ended a COPY without saying why", "",
+                  "Roll back and try again.");
     session.connection().ThrowError(result.get());
   }
 

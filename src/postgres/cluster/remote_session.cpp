@@ -122,7 +122,9 @@ void RemoteSession::Prove(core::NodeId router, std::int64_t epoch) {
 }
 
 void RemoteSession::ThrowLost() const {
-  ThrowRemoteError({ERRCODE_CONNECTION_FAILURE, "could not send to " + connection_.what()}, node_);
+  ThrowRemoteError({ERRCODE_CONNECTION_FAILURE, "could not send to " + connection_.what(), "",
+                    "Roll back and try again."},
+                   node_);
 }
 
 // --- Building a flight ---------------------------------------------------------------------------

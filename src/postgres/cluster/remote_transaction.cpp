@@ -227,7 +227,7 @@ void BeforeCommit() {
     if (!session->usable())
       throw Error(ERRCODE_CONNECTION_FAILURE,
                   "lost the connection to " + session->connection().what(),
-                  "The transaction cannot be committed.");
+                  "The transaction cannot be committed.", "Try it again.");
     (session->wrote() ? writers : readers).push_back(session);
   }
   if (!readers.empty()) CommitReaders(readers);
