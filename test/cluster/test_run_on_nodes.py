@@ -234,3 +234,21 @@ def test_what_routers_call_on_other_nodes_is_closed_to_what_users_send_through_t
             assert error(connection, routed).sqlstate == "42501"
     assert [node.value("SELECT epoch FROM teamscale_internal.cluster") for node in sharded.nodes] == epochs
     assert len(all_rows(sharded, "SELECT * FROM assignment")) == 40
+
+
+def test_copy_to_or_from_the_client_is_refused_on_every_node(sharded):
+    connection = sharded["a"].connect()
+    for call in ["run_on_all_nodes(%s)", "run_on_node('a', %s)", "run_on_node('b', %s)", "run_on_key('assignment', 1, %s)"]:
+        for sql in ["COPY assignment TO STDOUT", "COPY assignment FROM STDIN", "COPY (SELECT 1) TO STDOUT", "SELECT 1; COPY assignment TO STDOUT"]:
+            raised = error(connection, f"SELECT teamscale.{call}", [sql])
+            assert raised.sqlstate == "0A000" and raised.diag.message_hint and "COPY" in raised.diag.message_primary, (call, sql)
+
+
+def test_unlogged_is_refused_for_all_nodes_as_for_one(sharded):
+    connection = sharded["a"].connect()
+    for command in ["ALTER TABLE assignment SET UNLOGGED", "ALTER TABLE assignment ADD COLUMN x integer, SET UNLOGGED"]:
+        raised = error(connection, "SELECT teamscale.run_on_all_nodes(%s)", [command])
+        assert raised.sqlstate == "0A000" and raised.diag.message_hint, command
+    for node in sharded.nodes:
+        assert node.value("SELECT relpersistence FROM pg_class WHERE relname = 'assignment'") == "p"
+        assert node.value("SELECT count(*) FROM pg_attribute WHERE attrelid = 'assignment'::regclass AND attname = 'x'") == 0

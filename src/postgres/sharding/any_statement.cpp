@@ -111,6 +111,10 @@ bool ChangesSession(const Node* tree) {
   }
 }
 
+bool IsCopyWithClient(const Node* tree) {
+  return IsA(tree, CopyStmt) && !reinterpret_cast<const CopyStmt*>(tree)->filename;
+}
+
 bool IsUtility(const Node* tree) {
   switch (nodeTag(tree)) {
     case T_SelectStmt:
@@ -194,6 +198,12 @@ AnyStatement ExamineStatement(const char* sql) {
       ereport(ERROR,
               (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("%s cannot be run on nodes", name),
                errdetail("It would change the state of a session or of a transaction.")));
+    if (IsCopyWithClient(tree))
+      ereport(ERROR,
+              (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+               errmsg("COPY to or from the client cannot be run on nodes"),
+               errdetail("Only one connection, that to the node at hand, leads to the client."),
+               errhint("SELECT the rows, or use COPY with a file of the node.")));
     if (RefusesBlock(tree)) {
       if (list_length(trees) > 1)
         ereport(ERROR, (errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),

@@ -43,6 +43,10 @@ void CheckAlterCommand(Oid relation, const AlterTableCmd* command) {
       if (IsKey(relation, command->name))
         Refuse("the key cannot be null in", relation, "Leave it NOT NULL.");
       break;
+    // PostgreSQL would take it for the parent alone, and leave the leaves as they are.
+    case AT_SetUnLogged:
+      Refuse("UNLOGGED cannot be set for", relation,
+             "Sharded tables are logged; keep what may be lost in a plain table.");
     default:
       break;
   }
