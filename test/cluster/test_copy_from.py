@@ -163,6 +163,36 @@ def test_row_security_is_refused_as_by_a_plain_table(sharded):
     assert all_rows(sharded, "SELECT * FROM assignment") == []
 
 
+OF_THE_TABLE = "ROW(3::bigint, 7, 'x'::text, now())"
+KEEP, SEND = "teamscale_internal.keep_copied_row", "teamscale_internal.send_copied_row"
+SMUGGLED = {
+    "fewer columns": f"{KEEP}(:remote::bigint) OR {SEND}(ROW(1))",
+    "other types": f"{KEEP}(:remote::bigint) OR {SEND}(ROW('a text'::text, 7, 'x'::text, now()))",
+    "types in another order": f"{KEEP}(:remote::bigint) OR {SEND}(ROW(7, 3::bigint, 'x'::text, now()))",
+    "a key of another type": f"{KEEP}(:remote::text)",
+    "a row without an owner": f"{SEND}({OF_THE_TABLE})",
+    "behind a row of this node": f"CASE id WHEN 1 THEN true ELSE {SEND}({OF_THE_TABLE}) END",
+    "other types behind a row that was sent":
+        f"CASE id WHEN 2 THEN {KEEP}(:remote::bigint) OR {SEND}(ROW('a text'::text, 7, 'x'::text, now())) ELSE true END",
+}
+
+
+@pytest.mark.parametrize("way", SMUGGLED)
+def test_no_other_row_is_taken_for_the_one_that_copy_is_at(sharded, way):
+    """Anybody may call the functions that COPY adds to its condition."""
+    a = sharded["a"]
+    owners = {a.value("SELECT teamscale.node_of('assignment', %s::bigint)", [team]): team for team in range(100)}
+    condition = SMUGGLED[way].replace(":remote", str(owners["b"]))
+    first = owners["b"] if "was sent" in way else owners["a"]
+    data = b"%d\t1\n%d\t2\n" % (first, owners["a"])
+    connection = a.connect()
+    assert copy(connection, f"COPY assignment (team_id, id) FROM STDIN WHERE {condition}", data)[0] == "0A000"
+    assert all_rows(sharded, "SELECT * FROM assignment") == []
+    for call in [f"{KEEP}(1::bigint)", f"{SEND}({OF_THE_TABLE})"]:
+        with pytest.raises(psycopg.errors.FeatureNotSupported):
+            connection.execute(f"SELECT {call}")
+
+
 def test_a_trigger_of_local_rows_may_ask_the_nodes_that_rows_go_to(sharded):
     remote = next(i for i in range(100) if sharded["a"].value("SELECT teamscale.node_of('assignment', %s::bigint)", [i]) == "b")
     local = next(i for i in range(100) if sharded["a"].value("SELECT teamscale.node_of('assignment', %s::bigint)", [i]) == "a")
@@ -218,6 +248,7 @@ def test_list_sharding_sends_values_to_their_nodes_and_refuses_others(cluster):
     assert copy(connection, "COPY site FROM STDIN", b"eu\t1\nit's\t2\nus\t3\nasia\t4\nus\t5\n") == 5
     assert rows_by_node(cluster, "site") == {"a": 2, "b": 2, "c": 1}
     assert copy(connection, "COPY site FROM STDIN", b"eu\t1\nmars\t2\n") == ("23514", "COPY site, line 2")
+    assert copy(connection, "COPY site FROM STDIN", b"eu\t1\n\\N\t2\n") == ("23502", "COPY site, line 2")
     assert rows_by_node(cluster, "site") == {"a": 2, "b": 2, "c": 1}
 
 

@@ -232,10 +232,13 @@ TEAMSCALE_SQL_FUNCTION(teamscale_keep_copied_row) {
   RequireCurrentCopy(get_fn_expr_argtype(fcinfo->flinfo, 0) == KeyType(copy->router));
   // Triggers of rows before this one may have changed the map in between.
   copy->router = GetKeyRouter(copy->parent);
-  copy->owner =
+  core::NodeId owner =
       RequireBucketOfKey(copy->router, PG_GETARG_DATUM(0), PG_ARGISNULL(0), KeyType(copy->router))
           ->node;
-  if (copy->owner != copy->local_node) PG_RETURN_BOOL(false);
+  if (owner != copy->local_node) {
+    copy->owner = owner;
+    PG_RETURN_BOOL(false);
+  }
   EnterFromPostgres(UseThisNode);
   PG_RETURN_BOOL(true);
 }
