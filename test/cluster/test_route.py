@@ -271,6 +271,25 @@ def test_keys_of_two_nodes_are_named(both):
     both.refused(f"UPDATE team SET team_id = {second} WHERE team_id = {first}")
 
 
+MOVES = [
+    "INSERT INTO assignment (team_id, server_id) VALUES ({first}, 1) ON CONFLICT (team_id, server_id) DO UPDATE SET team_id = {second}",
+    "MERGE INTO assignment a USING (VALUES ({first}, 1)) v(t, s) ON a.team_id = v.t AND a.server_id = v.s"
+    " WHEN MATCHED THEN UPDATE SET team_id = {second}",
+    "MERGE INTO assignment a USING (VALUES ({first}, 1)) v(t, s) ON a.team_id = v.t AND a.server_id = v.s"
+    " WHEN MATCHED AND a.size > 0 THEN DELETE WHEN MATCHED THEN UPDATE SET size = 1, team_id = {second}",
+    "WITH moved AS (UPDATE assignment SET team_id = {second} WHERE team_id = {first} RETURNING 1) SELECT * FROM moved",
+]
+
+
+@pytest.mark.parametrize("sql", MOVES)
+def test_a_write_that_would_move_a_row_to_another_node_is_refused(both, sql):
+    first, second = both.teams_of(0)[0], both.teams_of(1)[0]
+    for one, other in [(first, second), (second, first)]:
+        both.refused(sql.format(first=one, second=other))
+        if "MERGE" in sql:  # a key that is not known before
+            both.refused(sql.format(first=one, second=f"a.server_id + {other}"))
+
+
 def test_keys_of_one_node_are_answered_together(both):
     for node in range(3):
         teams = both.teams_of(node)[:2]
