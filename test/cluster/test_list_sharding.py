@@ -181,7 +181,6 @@ NULL_KEYS = [
     "INSERT INTO {} SELECT NULL, 1 WHERE false",
     "INSERT INTO {0} SELECT r.region, r.id FROM {0} AS r WHERE r.region = NULL::text",
     "PREPARE p AS INSERT INTO {} VALUES ($1, 1); SET plan_cache_mode = force_generic_plan; EXECUTE p (NULL)",
-    "UPDATE {} SET region = NULL WHERE region = 'eu'",
     "MERGE INTO {} AS t USING (SELECT NULL::text AS r) AS s ON t.region = s.r WHEN NOT MATCHED AND s.r IS NOT NULL THEN INSERT VALUES (s.r, 1)",
 ]
 

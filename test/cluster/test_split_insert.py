@@ -296,6 +296,9 @@ def test_what_cannot_be_split_is_refused_with_a_hint(sharded):
         "WITH w AS (INSERT INTO log VALUES (1) RETURNING id) INSERT INTO assignment (team_id, id) SELECT i, i"
         " FROM w, generate_series(1, 9) AS i",
         "INSERT INTO assignment (team_id, id) SELECT team_id + 1, id FROM assignment",
+        "INSERT INTO assignment (team_id, id) VALUES (1, 1), (2, 2), (3, 3) ON CONFLICT (team_id, id)"
+        " DO UPDATE SET size = (SELECT count(*) FROM assignment AS a WHERE a.team_id = 1)",
+        "INSERT INTO assignment (team_id, id) VALUES ((SELECT count(*) FROM assignment), 1)",
         "INSERT INTO assignment (team_id, id) VALUES (1, 1), (2, 2), (3, 3)"
         " RETURNING (SELECT count(*) FROM assignment AS a WHERE a.team_id = 1)",
     ]:

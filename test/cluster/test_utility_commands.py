@@ -290,3 +290,17 @@ def test_names_with_quotes_and_the_longest(cluster):
         connection.execute(f"LOCK TABLE {name}")
     connection.execute(f"DROP TABLE {name}")
     assert leaves(cluster) == []
+
+
+def test_a_table_with_buckets_on_a_node_that_is_disabled_is_left_alone(sharded):
+    """The node would come back with rows, or a table, that all others have lost."""
+    a = sharded["a"]
+    a.execute("SELECT teamscale.disable_node('c')")
+    with a.connect() as connection:
+        for command in ["DROP TABLE assignment", "TRUNCATE assignment"]:
+            raised = error(connection, command)
+            assert raised.sqlstate == "55000" and "enable_node" in raised.diag.message_hint, command
+    a.execute("SELECT teamscale.enable_node('c')")
+    assert len(all_rows(sharded, "SELECT * FROM assignment")) == 40
+    a.execute("TRUNCATE assignment")
+    assert all_rows(sharded, "SELECT * FROM assignment") == []

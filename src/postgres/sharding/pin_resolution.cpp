@@ -64,6 +64,8 @@ void AddKey(Search* search, Oid relation, Datum value, bool is_null, Oid type) {
   bool required = is_null ? search->inserted == InsertedKey::kOfOneRow : inserts;
   const core::Bucket* bucket = required ? RequireBucketOfKey(router, value, is_null, type)
                                         : BucketOfKey(router, value, is_null, type);
+  // A split INSERT knows which rows there are.
+  if (!bucket && is_null && inserts) search->has_several = true;
   // Nothing equals null; only an INSERT has a use for its bucket, which will refuse it.
   if (!bucket || (is_null && !inserts)) return;
   AddOwner(search, relation, bucket);
