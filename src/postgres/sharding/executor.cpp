@@ -12,6 +12,7 @@
 #include "teamscale/postgres/sharding/route.h"
 #include "teamscale/postgres/sharding/route_portal.h"
 #include "teamscale/postgres/sharding/split_insert.h"
+#include "teamscale/postgres/sharding/travelling_views.h"
 
 extern "C" {
 #include "access/parallel.h"
@@ -96,6 +97,7 @@ PlannedStmt* Plan(Query* query, const char* query_string, int cursor_options,
   if (!map || map->tables().empty())
     return PlanLocally(query, query_string, cursor_options, parameters);
   if (CurrentScope() == Scope::kLocal) {
+    if (InRouterStatement()) CheckTravellingViews(query_string);
     CheckLocalQuery(query, map);
   } else {
     List* dependencies = InlineShardedFunctions(query, map);

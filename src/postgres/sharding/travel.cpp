@@ -6,6 +6,7 @@
 #include "teamscale/postgres/sharding/portable_result.h"
 #include "teamscale/postgres/sharding/statement_repair.h"
 #include "teamscale/postgres/sharding/travel_limits.h"
+#include "teamscale/postgres/sharding/travelling_views.h"
 #include "teamscale/postgres/sharding/view_folding.h"
 
 extern "C" {
@@ -51,8 +52,9 @@ TravellingStatement* MakeTravellingStatement(Query* query, IsEverywhere is_every
   statement->parameters = HoistParameters(copy);
   CheckFunctions(copy);
   statement->writes = MayWrite(query);
+  const char* views = TravellingViews(copy);
   RepairForDeparse(copy);
-  statement->sql = Deparse(MakeResultPortable(copy));
+  statement->sql = psprintf("%s%s", views, Deparse(MakeResultPortable(copy)));
   return statement;
 }
 
