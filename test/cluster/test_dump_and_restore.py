@@ -163,7 +163,8 @@ def test_a_restore_without_local_scope_is_refused_with_a_hint(cluster, make_data
     database = make_database(extension=False)
     status, _, errors = program("pg_restore", database, "--exit-on-error", f"--dbname={database.name}", path, scope="cluster")
     assert status != 0
-    assert "cannot be changed on one node alone" in errors or "copy of node" in errors
+    assert "is the cluster's catalog and is not written by hand" in errors
+    assert "teamscale.scope = local" in errors
 
 
 def test_a_dump_shows_one_nodes_rows_only_on_purpose(cluster):

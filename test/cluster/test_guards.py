@@ -282,6 +282,40 @@ def test_a_table_that_is_published_is_not_sharded(cluster):
         database.execute("DROP PUBLICATION before; DROP TABLE t")
 
 
+ROWS_OF_THE_CATALOG = [
+    "DELETE FROM teamscale_internal.sharded_table",
+    "UPDATE teamscale_internal.placement SET node_id = 1",
+    "INSERT INTO teamscale_internal.local_node (node_id) VALUES (2)",
+    "WITH gone AS (DELETE FROM teamscale_internal.commit_record RETURNING *) SELECT * FROM gone",
+    "MERGE INTO teamscale_internal.cluster AS c USING (SELECT 1) AS x ON true WHEN MATCHED THEN DELETE",
+    "TRUNCATE teamscale_internal.node CASCADE",
+    "COPY teamscale_internal.bucket FROM STDIN",
+    "DELETE FROM teamscale_internal.node_secret",
+]
+
+
+@pytest.mark.parametrize("sql", ROWS_OF_THE_CATALOG)
+def test_the_catalogs_rows_are_not_written_by_hand(guarded, sql):
+    tables = ["sharded_table", "placement", "local_node", "cluster", "node", "bucket"]
+
+    def catalog(session):
+        return [session.execute(f"SELECT * FROM teamscale_internal.{table} ORDER BY 1").fetchall() for table in tables]
+
+    with guarded.connect() as session:
+        before = catalog(session)
+        raised = error(session, sql)
+        assert raised.sqlstate == "42501" and "is not written by hand" in raised.diag.message_primary
+        assert raised.diag.message_hint
+        assert catalog(session) == before
+        # What reads it, or locks it, goes on; and so does who repairs a node.
+        session.execute("BEGIN; SELECT FROM teamscale_internal.cluster FOR UPDATE; ROLLBACK")
+        if not sql.startswith("COPY"):
+            session.execute("BEGIN; SET LOCAL teamscale.scope = local")
+            session.execute(sql.replace("VALUES (2)", "SELECT 2 WHERE false"))
+            session.execute("ROLLBACK")
+    assert len(guarded.rows()) == ROWS
+
+
 def test_the_guards_end_with_the_last_sharded_table(cluster):
     database = cluster["a"]
     database.execute("CREATE TABLE t (k bigint NOT NULL)")

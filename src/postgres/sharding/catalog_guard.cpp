@@ -4,6 +4,7 @@
 
 #include "teamscale/postgres/cluster/catalog.h"
 #include "teamscale/postgres/cluster/map.h"
+#include "teamscale/postgres/cluster/node_session.h"
 #include "teamscale/postgres/sharding/named_relations.h"
 
 extern "C" {
@@ -12,6 +13,8 @@ extern "C" {
 #include "catalog/pg_class.h"
 #include "catalog/pg_namespace.h"
 #include "commands/extension.h"
+#include "miscadmin.h"
+#include "parser/parsetree.h"
 #include "utils/lsyscache.h"
 }
 
@@ -49,6 +52,40 @@ const char* AnyShardedTable() {
                   errdetail("teamscale knows by it which tables are sharded."),
                   errhint("Leave it as extension \"teamscale\" has made it.")));
   pg_unreachable();
+}
+
+// --- Rows ----------------------------------------------------------------------------------------
+
+// What a client gives itself is refused. teamscale's own writes are within its functions, or come
+// from another node, or are made in its name (ExecuteAsExtensionOwner); a dump is restored, and a
+// node repaired, under teamscale.scope = local.
+bool MayWriteRows() {
+  return ExecutionNesting() > 0 || InRouterStatement() || InLocalUserIdChange() ||
+         IsScopeSetLocal() || InOwnScript();
+}
+
+void CheckRows(Oid relation) {
+  if (!OidIsValid(relation) || !IsCatalogRelation(relation)) return;
+  ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+                  errmsg("\"%s\" is the cluster's catalog and is not written by hand",
+                         get_rel_name(relation)),
+                  errdetail("teamscale knows by it which tables are sharded and where rows are."),
+                  errhint("Call its functions, such as teamscale.undistribute_table() and "
+                          "teamscale.remove_node(). A superuser repairs a node under "
+                          "teamscale.scope = local.")));
+}
+
+// COPY FROM and TRUNCATE, which the executor does not see.
+void CheckRowsOfCommand(const Node* command) {
+  if (MayWriteRows() || !CurrentShardMap()) return;
+  if (IsA(command, CopyStmt)) {
+    auto* copy = reinterpret_cast<const CopyStmt*>(command);
+    if (copy->is_from && copy->relation) CheckRows(FindNamed(copy->relation));
+  } else if (IsA(command, TruncateStmt)) {
+    ListCell* cell;
+    foreach (cell, reinterpret_cast<const TruncateStmt*>(command)->relations)
+      CheckRows(FindNamed(lfirst_node(RangeVar, cell)));
+  }
 }
 
 // --- Commands ------------------------------------------------------------------------------------
@@ -95,10 +132,20 @@ void CheckCatalogCommand(Node* command) {
       if (sharded_table) RefuseDrop(sharded_table);
       break;
     }
+    case T_CopyStmt:
+    case T_TruncateStmt:
+      CheckRowsOfCommand(command);
+      break;
     default:
       break;
   }
   VisitNamedRelations(command, CheckNamed);
+}
+
+void CheckCatalogRows(const PlannedStmt* plan) {
+  if (plan->resultRelations == NIL || MayWriteRows()) return;
+  ListCell* cell;
+  foreach (cell, plan->resultRelations) CheckRows(rt_fetch(lfirst_int(cell), plan->rtable)->relid);
 }
 
 void CheckCatalogAccess(ObjectAccessType access, Oid catalog, Oid object) {

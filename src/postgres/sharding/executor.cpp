@@ -7,6 +7,7 @@
 #include "teamscale/postgres/cluster/node_state.h"
 #include "teamscale/postgres/cluster/remote_transaction.h"
 #include "teamscale/postgres/cluster/taken_settings.h"
+#include "teamscale/postgres/sharding/catalog_guard.h"
 #include "teamscale/postgres/sharding/inlining.h"
 #include "teamscale/postgres/sharding/local_scope.h"
 #include "teamscale/postgres/sharding/route.h"
@@ -177,6 +178,7 @@ void NoteUseOfThisNode(const PlannedStmt* plan, const core::ShardMap* map) {
 void Start(QueryDesc* query, int flags) {
   const core::ShardMap* map = IsParallelWorker() ? nullptr : CurrentShardMap();
   bool starts_portal = false;
+  if (map) CheckCatalogRows(query->plannedstmt);
   if (map && !map->tables().empty()) {
     if (InRouterStatement()) CheckRouterStatement(query->plannedstmt, map);
     ExecuteForWaitingPortal();

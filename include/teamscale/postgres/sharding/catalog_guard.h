@@ -8,6 +8,7 @@
 extern "C" {
 #include "catalog/objectaccess.h"
 #include "nodes/nodes.h"
+#include "nodes/plannodes.h"
 }
 
 namespace teamscale {
@@ -18,5 +19,9 @@ void CheckCatalogCommand(Node* command);
 // For what a command reaches without naming it, from the object access hook while a table is
 // sharded; raises 2BP01 or 55006.
 void CheckCatalogAccess(ObjectAccessType access, Oid catalog, Oid object);
+
+// For every plan that is executed on a node; raises 42501 when a client itself writes rows of the
+// cluster's catalog.
+void CheckCatalogRows(const PlannedStmt* plan);
 
 }  // namespace teamscale
