@@ -3,7 +3,8 @@
 import psycopg
 import pytest
 
-from teams import error, make_roles
+from roles import make_roles
+from teams import error
 
 DEFINITIONS = {
     "rows": ["AS SELECT * FROM assignment WHERE server_id < 3", "AS SELECT * FROM assignment WHERE server_id > 3"],
@@ -78,7 +79,7 @@ def test_a_view_that_changes_on_one_side_after_it_was_prepared(sessions):
      "CREATE OR REPLACE VIEW seen.inner_v AS SELECT * FROM assignment WHERE server_id > 1"],
 )
 def test_whatever_makes_it_another_view(teams, sessions, change):
-    make_roles(teams, "keeper")
+    make_roles(teams.cluster, "keeper")
     by_node, team = sessions
     define(by_node["a"], "CREATE SCHEMA seen")
     define(by_node["a"], "CREATE VIEW seen.inner_v AS SELECT * FROM assignment")
@@ -90,7 +91,7 @@ def test_whatever_makes_it_another_view(teams, sessions, change):
 
 
 def test_a_view_of_another_role(teams, sessions):
-    make_roles(teams, "keeper", "reader")
+    make_roles(teams.cluster, "keeper", "reader")
     by_node, team = sessions
     define(by_node["a"], "CREATE SCHEMA seen")
     define(by_node["a"], "GRANT USAGE ON SCHEMA seen TO keeper, reader")
