@@ -103,6 +103,8 @@ def test_a_stream_that_holds_back_too_much_log_is_stopped(own_database):
     own_database.server.configure(**{"teamscale.stream_check_interval": "200ms"})
     create(own_database, ", max_retained_wal => 1000000")
     own_database.execute("INSERT INTO t SELECT g, repeat('x', 1000) FROM generate_series(1, 3000) AS g")
+    problem = "SELECT coalesce(problem, '') FROM teamscale.stat_event_stream"
+    until(lambda: "max_retained_wal" in own_database.value(problem), "the stream is stopped")
     until(lambda: own_database.value("SELECT count(*) FROM pg_replication_slots") == 0, "the slot is given up")
     error = refusal(own_database)
     assert "max_retained_wal" in error.diag.message_primary and "are missing" in error.diag.message_detail
