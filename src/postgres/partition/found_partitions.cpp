@@ -32,13 +32,12 @@ constexpr char kQuery[] =
     "          HAVING c.relkind = 'p') AS l"
     " ORDER BY 1, 2";
 
-Oid ReadOid(const char* text) { return static_cast<Oid>(strtoul(text, nullptr, 10)); }
 bool ReadBool(const char* text) { return *text == 't'; }
 
 FoundPartition* Read(const char* const* row) {
   auto* found = static_cast<FoundPartition*>(palloc(sizeof(FoundPartition)));
-  *found = {.parent = ReadOid(row[0]),
-            .id = ReadOid(row[1]),
+  *found = {.parent = OidOfText(row[0]),
+            .id = OidOfText(row[1]),
             .schema = row[2],
             .name = row[3],
             .tablespace = row[4],

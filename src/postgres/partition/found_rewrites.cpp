@@ -28,17 +28,13 @@ constexpr char kSources[] =
     "      JOIN teamscale_internal.rewrite_source AS s ON s.rewrite_id = r.rewrite_id"
     " WHERE r.relation = ANY ($1) ORDER BY s.position";
 
-Oid OidOf(const char* text) {
-  return DatumGetObjectId(DirectFunctionCall1(oidin, CStringGetDatum(text)));
-}
-
 double NumberOf(const char* text) { return strtod(text, nullptr); }
 
 List* SourcesOf(Oid table) {
   List* sources = NIL;
   ListCell* cell;
   foreach (cell, ReadTextRows(kSources, list_make1_oid(table)))
-    sources = lappend_oid(sources, OidOf(*static_cast<char**>(lfirst(cell))));
+    sources = lappend_oid(sources, OidOfText(*static_cast<char**>(lfirst(cell))));
   return sources;
 }
 
@@ -46,11 +42,11 @@ FoundRewrite* Read(char** row) {
   auto* rewrite = static_cast<FoundRewrite*>(palloc0(sizeof(FoundRewrite)));
   rewrite->id = pg_strtoint64(row[0]);
   rewrite->operation = row[1];
-  rewrite->table = OidOf(row[2]);
+  rewrite->table = OidOfText(row[2]);
   rewrite->schema = row[3];
   rewrite->name = row[4];
   rewrite->sources = SourcesOf(rewrite->table);
-  if (Oid destination = OidOf(row[5]); OidIsValid(destination))
+  if (Oid destination = OidOfText(row[5]); OidIsValid(destination))
     rewrite->targets = FindPartitions(list_make1_oid(destination));
   rewrite->is_running = RewriteWorker(rewrite->id) != 0;
   rewrite->rows = NumberOf(row[6]);

@@ -66,7 +66,7 @@ List* ReadOwners() {
     ListCell* cell;
     foreach (cell, rows) {
       auto* row = static_cast<char**>(lfirst(cell));
-      owners = lappend_oid(owners, static_cast<Oid>(strtoul(row[0], nullptr, 10)));
+      owners = lappend_oid(owners, OidOfText(row[0]));
       pfree(row[0]);
     }
     list_free_deep(rows);

@@ -100,8 +100,6 @@ std::vector<Row> Read(const char* sql, const List* tables) {
   return result;
 }
 
-Oid OidOf(const char* text) { return static_cast<Oid>(std::stoul(text)); }
-
 // The parts of a policy that are several rows, of one level.
 struct LevelRows {
   std::vector<Row> steps;
@@ -224,7 +222,7 @@ struct Level {
 };
 
 Level ReadLevel(Row row, const LevelRows& rows) {
-  Oid table = OidOf(row[kTable]);
+  Oid table = OidOfText(row[kTable]);
   auto number = static_cast<AttrNumber>(std::stoi(row[kKey]));
   KeyColumn column = CallPostgres([=] { return ReadKeyColumn(table, number); });
   std::string kind = row[kKind];
@@ -274,7 +272,7 @@ std::vector<StoredPolicy> ReadPolicies(const std::vector<Oid>& tables) {
   for (Row row : Read(kValues, oids)) rows[{row[0], row[1]}].values.push_back(row);
 
   std::map<Oid, std::vector<Row>> levels;
-  for (Row row : Read(kLevels, oids)) levels[OidOf(row[kTable])].push_back(row);
+  for (Row row : Read(kLevels, oids)) levels[OidOfText(row[kTable])].push_back(row);
   std::vector<StoredPolicy> policies;
   for (const auto& [table, of_table] : levels) {
     Row upper = of_table.front();
@@ -291,8 +289,8 @@ std::vector<StoredPolicy> ReadPolicies(const std::vector<Oid>& tables) {
   }
   for (Row row : Read(kNewest, oids))
     for (StoredPolicy& stored : policies)
-      if (stored.table == OidOf(row[kNewestOf]))
-        stored.newest[OidOf(row[kNewestTable])] = std::stoll(row[kNewestPoint]);
+      if (stored.table == OidOfText(row[kNewestOf]))
+        stored.newest[OidOfText(row[kNewestTable])] = std::stoll(row[kNewestPoint]);
   return policies;
 }
 

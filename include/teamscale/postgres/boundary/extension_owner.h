@@ -1,6 +1,8 @@
 // SQL of teamscale's own on its own tables, for a caller whom the code has checked before.
 #pragma once
 
+#include <cstdlib>
+
 #include "teamscale/postgres/boundary/server.h"
 
 extern "C" {
@@ -27,5 +29,7 @@ Datum OidArray(const List* oids);
 // one array of char* for each row, null for NULL, in the current memory context. Plain dialect.
 List* ReadTextRows(const char* sql);
 List* ReadTextRows(const char* sql, const List* oids);
+// Of such a row.
+inline Oid OidOfText(const char* text) { return static_cast<Oid>(std::strtoul(text, nullptr, 10)); }
 
 }  // namespace teamscale
