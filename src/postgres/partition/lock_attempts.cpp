@@ -25,9 +25,11 @@ constexpr int kShortLockTimeoutMilliseconds = 10;
 int lock_timeout = 50;
 int lock_attempts = 10;
 
-// Others got in our way, or we in theirs.
+// Others got in our way, or we in theirs; the last is of a row to be locked that moved to another
+// partition.
 bool IsLockConflict(int sqlstate) {
-  return sqlstate == ERRCODE_LOCK_NOT_AVAILABLE || sqlstate == ERRCODE_T_R_DEADLOCK_DETECTED;
+  return sqlstate == ERRCODE_LOCK_NOT_AVAILABLE || sqlstate == ERRCODE_T_R_DEADLOCK_DETECTED ||
+         sqlstate == ERRCODE_T_R_SERIALIZATION_FAILURE;
 }
 
 void Pause(int attempt) {

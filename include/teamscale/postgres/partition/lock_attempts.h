@@ -27,8 +27,8 @@ struct LockAttempt {
   void* argument;
 };
 
-// Makes an attempt, again and again while the lock timeout or a deadlock is what ended it; raises
-// the last error. Every other error is raised at once. Plain dialect.
+// Makes an attempt, again and again while the lock timeout, a deadlock or a row that moved is what
+// ended it; raises the last error. Every other error is raised at once. Plain dialect.
 void RepeatLockAttempt(const LockAttempt& attempt, LockPatience patience);
 
 template <typename F>
